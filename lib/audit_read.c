@@ -6,11 +6,13 @@
  * numbers are checked against the ring, kinds against their range, texts are made printable, and
  * every walk ends with the ring.
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "handle.h"
+#include "text.h"
 
-#define MISSING_MOST (UINT64_C(1) << 48) /* so many events take a year at ten million a second */
 /* a sleeper looks at least so often: a writer may have died before it woke readers */
 #define NAP_NS K2K_NS_PER_SEC
 /* a sleeper that was woken for nothing pauses: a process can raise the word without end */
@@ -47,9 +49,16 @@ static const struct {
 	[K2K_AUDIT_KIND_REPAIR] = { "repair", K2K_AUDIT_INFO, K2K_AUDIT_CONFIGURATION_CHANGE },
 	[K2K_AUDIT_KIND_FINAL_TOTALS] = { "final_totals", K2K_AUDIT_INFO,
 	                                  K2K_AUDIT_CONFIGURATION_CHANGE },
+	[K2K_AUDIT_KIND_CORRECTION] = { "correction", K2K_AUDIT_INFO,
+	                                K2K_AUDIT_CONFIGURATION_CHANGE },
+	[K2K_AUDIT_KIND_BUDGET_RENEWED] = { "budget_renewed", K2K_AUDIT_INFO,
+	                                    K2K_AUDIT_CONFIGURATION_CHANGE },
+	[K2K_AUDIT_KIND_SUSPENDED] = { "suspended", K2K_AUDIT_WARNING,
+	                               K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
+	[K2K_AUDIT_KIND_ALERT] = { "alert", K2K_AUDIT_WARNING, K2K_AUDIT_RESOURCE_LIMIT_EXCEEDED },
 };
 
-_Static_assert(K2K_COUNT_OF(kinds) == K2K_EVENT_KINDS, "every kind has a name");
+_Static_assert(K2K_COUNT_OF(kinds) <= K2K_EVENT_KINDS, "rings count every kind");
 
 const char *k2k_audit_kind_name(uint32_t kind)
 {
@@ -69,55 +78,6 @@ enum k2k_audit_type k2k_audit_kind_type(uint32_t kind)
 
 /* ---- texts --------------------------------------------------------------------------- */
 
-/* The length of the UTF-8 character at `at`; 0: there is none, or it must not be shown. */
-static size_t character(const unsigned char *at, size_t left)
-{
-	static const struct {
-		unsigned char mask, first;
-		uint32_t least;
-	} forms[] = { { 0x80, 0x00, 0x20 },
-		      { 0xe0, 0xc0, 0xa0 },
-		      { 0xf0, 0xe0, 0x800 },
-		      { 0xf8, 0xf0, 0x10000 } };
-
-	for (size_t more = 0; more < K2K_COUNT_OF(forms); more++) {
-		uint32_t code = at[0] & (unsigned char)~forms[more].mask;
-
-		if ((at[0] & forms[more].mask) != forms[more].first)
-			continue;
-		if (more >= left)
-			return 0;
-		for (size_t i = 1; i <= more; i++) {
-			if ((at[i] & 0xc0) != 0x80)
-				return 0;
-			code = code << 6 | (at[i] & 0x3f);
-		}
-		/* an overlong form, a control character, a surrogate, or beyond Unicode */
-		return code < forms[more].least || code == 0x7f ||
-		                       (code >= 0xd800 && code < 0xe000) || code > 0x10ffff
-		               ? 0
-		               : more + 1;
-	}
-	return 0;
-}
-
-static void copy_text(char *to, const char *from, size_t room)
-{
-	const unsigned char *at = (const unsigned char *)from;
-	size_t length = strnlen(from, room - 1), done = 0;
-
-	while (done < length) {
-		size_t bytes = character(at + done, length - done);
-
-		if (bytes)
-			memcpy(to + done, from + done, bytes);
-		else
-			to[done] = '?';
-		done += bytes ? bytes : 1;
-	}
-	to[done] = '\0';
-}
-
 static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record *record)
 {
 	const uint64_t *values = body->more.change.values;
@@ -127,23 +87,38 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 		strcpy(record->actor, "k2k_broker");
 		record->used = record->limit = 0;
 		k2k_identity_comm(record->comm, body->used, body->limit);
-		copy_text(record->source, body->more.kernels.source,
-		          sizeof(body->more.kernels.source));
-		copy_text(record->destination, body->more.kernels.destination,
-		          sizeof(body->more.kernels.destination));
+		k2k_text_copy(record->source, body->more.kernels.source,
+		              sizeof(body->more.kernels.source));
+		k2k_text_copy(record->destination, body->more.kernels.destination,
+		              sizeof(body->more.kernels.destination));
 		return;
 	}
-	if (body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT) {
+	if (k2k_kind_is_rejection(body->kind)) {
 		strcpy(record->actor, "k2k_tenant_registry");
 		k2k_identity_comm(record->comm, body->more.broker.comm[0],
 		                  body->more.broker.comm[1]);
 		return;
 	}
-	copy_text(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
+	k2k_text_copy(record->actor, body->more.change.actor, sizeof(body->more.change.actor));
 	if (body->kind == K2K_AUDIT_KIND_BROKER_DEAD) {
 		count = K2K_EVENT_DEAD_COMM;
 		k2k_identity_comm(record->source, values[count], values[count + 1]);
 		k2k_identity_comm(record->comm, values[count], values[count + 1]);
+	}
+	if (body->kind == K2K_AUDIT_KIND_CORRECTION) {
+		count = 0;
+		k2k_text_copy(record->source, (const char *)values, K2K_AUDIT_REASON_MAX + 1);
+		record->values[K2K_AUDIT_CORRECTION_NS] = body->limit - body->used;
+		record->values[K2K_AUDIT_CORRECTION_SUM_NS] = body->limit;
+		record->values[K2K_AUDIT_CORRECTION_REQUEST] = values[K2K_EVENT_REASON_VALUES];
+		record->used = record->limit = 0;
+	} else if (k2k_event_has_name(body)) {
+		char name[K2K_TENANT_NAME_MAX + 1];
+
+		record->tag = (struct k2k_audit_tag){ 0, 0 };
+		record->used = record->limit = 0;
+		k2k_event_get_name(body, name);
+		k2k_text_copy(record->source, name, sizeof(name));
 	}
 	memcpy(record->values, values, count * sizeof(*values));
 }
@@ -153,6 +128,7 @@ static void copy_more(const struct k2k_event_body *body, struct k2k_audit_record
 /* What a ring gives next: first damage, then missing numbers, then event n. */
 struct head {
 	struct k2k_ring ring;
+	uint32_t number;
 	bool has, damaged; /* has: there is an event n; damaged: there is damage to report */
 	uint32_t flags;
 	uint64_t n, newest;
@@ -165,34 +141,79 @@ struct reading {
 	struct k2k_registry *reg;
 	struct k2k_audit_cursor *cursor;
 	bool open_too, damaged_too;
-	struct head heads[K2K_RINGS];
+	struct head *heads; /* of each ring that the registry has */
 };
+
+/* ---- the cursor -------------------------------------------------------------------------- */
+
+static uint64_t *position(struct k2k_audit_cursor *cursor, uint32_t ring)
+{
+	return ring < K2K_RINGS_LOW ? &cursor->next[ring]
+	                            : &cursor->further[ring - K2K_RINGS_LOW].next;
+}
+
+static uint64_t position_of(const struct k2k_audit_cursor *cursor, uint32_t ring)
+{
+	return ring < K2K_RINGS_LOW ? cursor->next[ring]
+	                            : cursor->further[ring - K2K_RINGS_LOW].next;
+}
+
+static bool damage_reported(const struct k2k_audit_cursor *cursor, uint32_t ring)
+{
+	return ring < K2K_RINGS_LOW ? cursor->damaged[ring / 64] >> ring % 64 & 1
+	                            : cursor->further[ring - K2K_RINGS_LOW].damaged != 0;
+}
+
+static void report_damage(struct k2k_audit_cursor *cursor, uint32_t ring, bool reported)
+{
+	uint64_t bit = UINT64_C(1) << ring % 64;
+
+	if (ring >= K2K_RINGS_LOW)
+		cursor->further[ring - K2K_RINGS_LOW].damaged = reported;
+	else if (reported)
+		cursor->damaged[ring / 64] |= bit;
+	else
+		cursor->damaged[ring / 64] &= ~bit;
+}
+
+/* Does the cursor have room for all rings of the registry? */
+static int check_room(const struct k2k_registry *reg, const struct k2k_audit_cursor *cursor)
+{
+	uint32_t further = reg->map.sizes.rings > K2K_RINGS_LOW
+	                           ? reg->map.sizes.rings - K2K_RINGS_LOW
+	                           : 0;
+
+	if (further == 0 || (cursor->further && cursor->further_count >= further))
+		return 0;
+	return k2k_fail_values(K2K_EINVAL, "cursor", "further", further,
+	                       cursor->further ? cursor->further_count : 0,
+	                       "a registry for %u brokers has %u audit rings, so the cursor needs "
+	                       "%u further elements",
+	                       reg->map.sizes.slots, reg->map.sizes.rings, further);
+}
+
+/* ---- the next of one ring ---------------------------------------------------------------- */
 
 /* Is the writer of this ring dead, so that nobody completes its unfinished events? */
 static bool is_abandoned(const struct reading *reading, uint32_t ring)
 {
 	struct k2k_registry *reg = reading->reg;
-	bool alive;
 
 	if (ring != K2K_RING_ADMIN) {
-		uint32_t slot = ring < K2K_RING_ADMIN ? ring : ring - K2K_RING_SECURITY(0);
+		const struct k2k_shm_slot *slot = &reg->map.slots[k2k_ring_slot(ring)];
 
 		/* observe[slot-owner]: the ring's owner now */
-		return !k2k_liveness_alive(&reg->liveness,
-		                           k2k_load_acquire(&reg->map.slots[slot].owner));
+		return !k2k_liveness_alive(&reg->liveness, k2k_load_acquire(&slot->owner));
 	}
-	alive = k2k_writer_is_at_work(&reg->map, &reg->admins);
-	/* with the fence of k2k_writer_unlock(): asking about a lock is no barrier */
-	k2k_fence_seq_cst();
-	return !alive;
+	return !k2k_writer_is_at_work(&reg->map, &reg->admins);
 }
 
-static enum k2k_event_state read_one(const struct reading *reading, uint32_t ring,
-                                     struct head *head, uint64_t n)
+static enum k2k_event_state read_one(const struct reading *reading, struct head *head, uint64_t n)
 {
 	enum k2k_event_state state = k2k_ring_read(&head->ring, n, false, &head->copy);
 
-	if ((state == K2K_EVENT_OPEN || state == K2K_EVENT_PENDING) && is_abandoned(reading, ring))
+	if ((state == K2K_EVENT_OPEN || state == K2K_EVENT_PENDING) &&
+	    is_abandoned(reading, head->number))
 		state = k2k_ring_read(&head->ring, n, true, &head->copy);
 	return state;
 }
@@ -218,45 +239,39 @@ static void forget_older(struct head *head)
 	head->missing = end - head->missing_from;
 }
 
-static bool damage_reported(const struct k2k_audit_cursor *cursor, uint32_t ring)
-{
-	return cursor->damaged[ring / 64] >> ring % 64 & 1;
-}
-
 /*
  * Reads the number of the ring's newest event. The ring is damaged if that number is lower than the
  * cursor has come, or higher than the ring's places show. Damage is reported once; then nothing of
  * the ring is reported until it can be read again.
  */
-static void look_at_newest(struct reading *reading, uint32_t ring, uint64_t next)
+static void look_at_newest(struct reading *reading, struct head *head, uint64_t next)
 {
-	struct head *head = &reading->heads[ring];
 	bool damaged;
 
 	head->newest = k2k_ring_newest_seen(&head->ring, &damaged);
 	if (reading->damaged_too && next > head->newest && next - head->newest > 1)
 		damaged = true;
-	head->damaged = damaged && reading->damaged_too && !damage_reported(reading->cursor, ring);
+	head->damaged = damaged && reading->damaged_too &&
+	                !damage_reported(reading->cursor, head->number);
 	if (!damaged)
-		reading->cursor->damaged[ring / 64] &= ~(UINT64_C(1) << ring % 64);
+		report_damage(reading->cursor, head->number, false);
 }
 
 /* Finds the next record from number `next` on. */
-static void advance(struct reading *reading, uint32_t ring, uint64_t next)
+static void advance(struct reading *reading, struct head *head, uint64_t next)
 {
-	struct head *head = &reading->heads[ring];
 	bool first = next == 0;
 
 	head->has = false;
 	head->flags = 0;
-	look_at_newest(reading, ring, next);
+	look_at_newest(reading, head, next);
 	if (first)
 		next = oldest(head);
 	head->missing_from = head->start = next;
 	if (next < oldest(head))
 		next = oldest(head);
 	for (; next <= head->newest; next++) {
-		enum k2k_event_state state = read_one(reading, ring, head, next);
+		enum k2k_event_state state = read_one(reading, head, next);
 
 		if (state == K2K_EVENT_MISSING)
 			continue;
@@ -289,7 +304,7 @@ static void fill_lost(const struct reading *reading, const struct head *head,
 {
 	record->flags = K2K_AUDIT_LOST;
 	/* no writer can have written so many: the number is damage */
-	if (head->damaged || head->missing >= MISSING_MOST)
+	if (head->damaged || head->missing >= K2K_EVENTS_MISSING_MOST)
 		record->flags |= K2K_AUDIT_DAMAGED;
 	record->level = K2K_AUDIT_WARNING;
 	record->type = K2K_AUDIT_SECURITY_VIOLATION;
@@ -311,6 +326,8 @@ static void fill_event(const struct head *head, struct k2k_audit_record *record)
 		record->flags |= K2K_AUDIT_CUT_SOURCE;
 	if (body->flags & K2K_EVENT_CUT_DESTINATION)
 		record->flags |= K2K_AUDIT_CUT_DESTINATION;
+	if (body->flags & K2K_EVENT_SHADOW)
+		record->flags |= K2K_AUDIT_SHADOW;
 	record->kind = body->kind;
 	record->level = k2k_audit_kind_level(body->kind);
 	record->type = k2k_audit_kind_type(body->kind);
@@ -341,20 +358,19 @@ static void count_loss(const struct reading *reading, const struct k2k_audit_rec
 	if (record->flags & K2K_AUDIT_DAMAGED)
 		k2k_follower_count_damaged(follower);
 	else
-		k2k_follower_count_lost(follower, record->ring, record->sequence, record->count);
+		k2k_follower_count_lost(follower, &reading->reg->map, record->ring,
+		                        record->sequence, record->count);
 }
 
 /* Takes one record from the head, in the order damage, gap, event, and moves on. */
-static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record *record)
+static void take(struct reading *reading, struct head *head, struct k2k_audit_record *record)
 {
-	struct head *head = &reading->heads[ring];
-
 	memset(record, 0, sizeof(*record));
-	record->ring = ring;
+	record->ring = head->number;
 	if (head->damaged) {
 		fill_lost(reading, head, record);
 		count_loss(reading, record);
-		reading->cursor->damaged[ring / 64] |= UINT64_C(1) << ring % 64;
+		report_damage(reading->cursor, head->number, true);
 		head->damaged = false;
 		return;
 	}
@@ -363,29 +379,26 @@ static void take(struct reading *reading, uint32_t ring, struct k2k_audit_record
 		count_loss(reading, record);
 		head->missing_from += head->missing;
 		head->missing = 0;
-		reading->cursor->next[ring] = head->missing_from;
+		*position(reading->cursor, head->number) = head->missing_from;
 		return;
 	}
 	fill_event(head, record);
-	reading->cursor->next[ring] = head->n + 1;
-	advance(reading, ring, head->n + 1);
+	*position(reading->cursor, head->number) = head->n + 1;
+	advance(reading, head, head->n + 1);
 }
 
-/*
- * The ring with the oldest head; K2K_RINGS: all are empty. A gap with no event after it comes last.
- */
-static uint32_t choose(const struct reading *reading)
+/* The oldest head; null: all are empty. A gap with no event after it comes last. */
+static struct head *choose(const struct reading *reading)
 {
-	uint32_t best = K2K_RINGS;
+	struct head *best = NULL;
 	uint64_t best_ns = 0;
 
-	for (uint32_t i = 0; i < K2K_RINGS; i++) {
-		const struct head *head = &reading->heads[i];
+	for (uint32_t i = 0; i < reading->reg->map.sizes.rings; i++) {
+		struct head *head = &reading->heads[i];
 		uint64_t ns = head->has ? head->copy.body.monotonic_ns : UINT64_MAX;
 
-		if ((head->has || head->missing || head->damaged) &&
-		    (best == K2K_RINGS || ns < best_ns)) {
-			best = i;
+		if ((head->has || head->missing || head->damaged) && (!best || ns < best_ns)) {
+			best = head;
 			best_ns = ns;
 		}
 	}
@@ -397,13 +410,16 @@ static uint32_t choose(const struct reading *reading)
 /* A cursor that is ahead of a ring is of another registry, unless the caller knows better. */
 static int check_cursor(const struct reading *reading)
 {
-	for (uint32_t i = 0; i < K2K_RINGS && !reading->damaged_too; i++)
-		if (reading->cursor->next[i] > k2k_sat_add(reading->heads[i].newest, 1))
+	for (uint32_t i = 0; i < reading->reg->map.sizes.rings && !reading->damaged_too; i++) {
+		const struct head *head = &reading->heads[i];
+		uint64_t next = position_of(reading->cursor, head->number);
+
+		if (next > k2k_sat_add(head->newest, 1))
 			return k2k_fail_values(
-				K2K_EINVAL, "cursor", "next", reading->heads[i].newest,
-				reading->cursor->next[i],
-				"ring %u has no event %llu yet: a cursor of another registry?", i,
-				(unsigned long long)reading->cursor->next[i]);
+				K2K_EINVAL, "cursor", "next", head->newest, next,
+				"ring %u has no event %llu yet: a cursor of another registry?",
+				head->number, (unsigned long long)next);
+	}
 	return 0;
 }
 
@@ -411,33 +427,38 @@ static int read_all(struct reading *reading, struct k2k_audit_record *records, s
                     size_t *count)
 {
 	struct k2k_audit_cursor *cursor = reading->cursor;
-	uint32_t stride = K2K_STRIDE(records, capacity);
+	uint32_t stride = K2K_STRIDE(records, capacity), rings = reading->reg->map.sizes.rings;
 	size_t done;
 	int code;
 
 	/* read before the rings: any later event changes it, so k2k_audit_wait() does not sleep */
 	cursor->wake = k2k_ring_wake_word(&reading->reg->map);
 	cursor->waiting = 0;
-	for (uint32_t i = 0; i < K2K_RINGS; i++) {
+	for (uint32_t i = 0; i < rings; i++) {
+		struct head *head = &reading->heads[i];
 		bool damaged;
 
-		reading->heads[i].ring = k2k_ring_of(&reading->reg->map, i);
-		reading->heads[i].newest = k2k_ring_newest_seen(&reading->heads[i].ring, &damaged);
+		head->number = k2k_ring_number(&reading->reg->map, i);
+		head->ring = k2k_ring_of(&reading->reg->map, head->number);
+		head->newest = k2k_ring_newest_seen(&head->ring, &damaged);
 	}
 	code = check_cursor(reading);
 	if (code)
 		return code;
-	for (uint32_t i = 0; i < K2K_RINGS; i++) {
-		advance(reading, i, cursor->next[i]);
-		cursor->next[i] = reading->heads[i].start;
+	for (uint32_t i = 0; i < rings; i++) {
+		struct head *head = &reading->heads[i];
+		uint64_t *next = position(cursor, head->number);
+
+		advance(reading, head, *next);
+		*next = head->start;
 	}
 	for (done = 0; done < capacity; done++) {
-		uint32_t ring = choose(reading);
+		struct head *head = choose(reading);
 		struct k2k_audit_record record;
 
-		if (ring == K2K_RINGS)
+		if (!head)
 			break;
-		take(reading, ring, &record);
+		take(reading, head, &record);
 		K2K_GIVE_ELEMENT(records, stride, done, &record);
 	}
 	*count = done;
@@ -498,8 +519,17 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
 	if (code)
 		return code;
 	gone = ask_gone(reg);
-	code = read_all(&reading, records, capacity, count);
+	code = check_room(reg, &mine);
+	if (!code) {
+		reading.heads = calloc(reg->map.sizes.rings, sizeof(*reading.heads));
+		if (!reading.heads)
+			code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "audit",
+			                      "no memory for the next event of each ring");
+	}
+	if (!code)
+		code = read_all(&reading, records, capacity, count);
 	k2k_read_unlock();
+	free(reading.heads);
 	if (code)
 		return code;
 	K2K_GIVE_STRUCT(cursor, &mine);
@@ -509,11 +539,13 @@ int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor, ui
 /* Is there a number that the cursor has not passed? Costs one load for each ring. */
 static bool has_news(const struct k2k_registry *reg, const struct k2k_audit_cursor *cursor)
 {
-	for (uint32_t i = 0; i < K2K_RINGS; i++) {
-		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
+	for (uint32_t i = 0; i < reg->map.sizes.rings; i++) {
+		uint32_t number = k2k_ring_number(&reg->map, i);
+		struct k2k_ring ring = k2k_ring_of(&reg->map, number);
 		uint64_t newest = k2k_ring_newest(&ring);
 
-		if (newest && newest >= cursor->next[i] && !damage_reported(cursor, i))
+		if (newest && newest >= position_of(cursor, number) &&
+		    !damage_reported(cursor, number))
 			return true;
 	}
 	return false;
@@ -576,7 +608,10 @@ int k2k_audit_wait(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 		return code;
 	/* relaxed, both: within the call that is counted in users */
 	k2k_add_relaxed(&reg->sleepers, 1);
-	code = sleep_until_news(reg, &mine, k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns));
+	code = check_room(reg, &mine);
+	if (!code)
+		code = sleep_until_news(reg, &mine,
+		                        k2k_sat_add(k2k_clock_monotonic_ns(), timeout_ns));
 	k2k_add_relaxed(&reg->sleepers, UINT32_MAX);
 	k2k_unhold(reg);
 	return code;
@@ -597,118 +632,18 @@ int k2k_audit_kept(struct k2k_registry *reg, const struct k2k_audit_cursor *curs
 	if (code)
 		return code;
 	if (reg->follower.incarnation)
-		k2k_follower_say(&reg->follower, mine.next,
-		                 k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns,
-		                 flags & K2K_AUDIT_FAILING);
+		code = check_room(reg, &mine);
 	else
 		code = k2k_fail(K2K_EROLE, "handle", "role",
 		                "this handle was not opened with K2K_OPEN_FOLLOWER");
+	if (!code) {
+		for (uint32_t i = 0; i < reg->map.sizes.rings; i++)
+			k2k_follower_store(&reg->follower, i,
+			                   position_of(&mine, k2k_ring_number(&reg->map, i)));
+		k2k_follower_say(&reg->follower,
+		                 k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns,
+		                 flags & K2K_AUDIT_FAILING);
+	}
 	k2k_read_unlock();
 	return code;
-}
-
-/* relaxed, all: numbers for diagnostics */
-static void fill_follower(struct k2k_registry *reg, uint32_t index,
-                          struct k2k_audit_follower_info *info)
-{
-	const struct k2k_shm_follower *follower = &reg->map.followers[index];
-	/* observe[follower-owner]: the words about this owner */
-	uint64_t owner = k2k_load_acquire(&follower->owner);
-	uint64_t now_ns = k2k_clock_monotonic_ns() - (uint64_t)reg->clock.offset_ns, said_ns;
-
-	memset(info, 0, sizeof(*info));
-	info->index = index;
-	/* observe[follower-said]: the words before it */
-	said_ns = k2k_load_acquire(&follower->said_ns);
-	info->failing_since_ns = k2k_load_relaxed(&follower->failing_since_ns);
-	info->state = !owner                                       ? K2K_FOLLOWER_NONE
-	              : !k2k_liveness_alive(&reg->liveness, owner) ? K2K_FOLLOWER_DEAD
-	              : info->failing_since_ns                     ? K2K_FOLLOWER_FAILING
-	              : k2k_follower_is_prompt(follower, &reg->liveness, now_ns)
-	                      ? K2K_FOLLOWER_ACTIVE
-	                      : K2K_FOLLOWER_SILENT;
-	info->said_ago_ns = said_ns ? k2k_sat_sub(now_ns, said_ns) : K2K_NEVER_NS;
-	info->failures = k2k_load_relaxed(&follower->failures);
-	info->pid = k2k_load_relaxed(&follower->pid);
-	k2k_identity_comm(info->comm, k2k_load_relaxed(&follower->comm[0]),
-	                  k2k_load_relaxed(&follower->comm[1]));
-	info->attached_at_ns = k2k_load_relaxed(&follower->attached_at_ns);
-	info->lost = k2k_load_relaxed(&follower->lost);
-	info->damaged = k2k_load_relaxed(&follower->damaged);
-	info->lost_ring = (uint32_t)k2k_load_relaxed(&follower->lost_ring);
-	info->lost_from = k2k_load_relaxed(&follower->lost_from);
-	info->lost_count = k2k_load_relaxed(&follower->lost_count);
-	info->lost_at_ns = k2k_load_relaxed(&follower->lost_at_ns);
-	for (uint32_t i = 0; owner && i < K2K_RINGS; i++) {
-		struct k2k_ring ring = k2k_ring_of(&reg->map, i);
-		struct k2k_backlog backlog = k2k_follower_backlog(follower, &ring, i);
-
-		if (backlog.behind >= MISSING_MOST)
-			continue; /* the ring is damaged */
-		info->behind += backlog.behind;
-		info->overwritten += backlog.overwritten;
-		if (backlog.overwritten && !info->overwritten_from) {
-			info->overwritten_ring = i;
-			info->overwritten_from = backlog.from;
-			info->overwritten_count = backlog.overwritten;
-		}
-	}
-}
-
-int k2k_audit_follower_list(struct k2k_registry *reg, struct k2k_audit_follower_info *followers,
-                            size_t capacity, size_t *count)
-{
-	K2K_UNCANCELLED;
-	uint32_t stride;
-	size_t found = 0;
-	int code = reg ? K2K_CHECK_LIST(followers, capacity, count, 0) : 0;
-
-	if (!code)
-		code = k2k_enter(reg, K2K_GATE_ANY);
-	if (code)
-		return code;
-	stride = K2K_STRIDE(followers, capacity);
-	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++) {
-		struct k2k_audit_follower_info info;
-
-		fill_follower(reg, i, &info);
-		/* a record without an owner is shown only for its losses */
-		if (info.state == K2K_FOLLOWER_NONE && !info.lost && !info.damaged)
-			continue;
-		if (found < capacity)
-			K2K_GIVE_ELEMENT(followers, stride, found, &info);
-		found++;
-	}
-	*count = found;
-	k2k_read_unlock();
-	return 0;
-}
-
-int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats)
-{
-	K2K_UNCANCELLED;
-	struct k2k_audit_stats mine = { .flags = 0 };
-	int code = reg ? K2K_CHECK_STRUCT(stats, 0) : 0;
-
-	if (!code)
-		code = k2k_enter(reg, K2K_GATE_ANY);
-	if (code)
-		return code;
-	mine.capacity = reg->map.sizes.events;
-	for (uint32_t i = 0; i < K2K_RINGS; i++) {
-		const struct k2k_shm_ring *ring = &reg->map.rings[i];
-
-		mine.newest[i] = k2k_load_relaxed(&ring->claimed); /* relaxed, all: numbers */
-		for (int k = 0; k < K2K_EVENT_KINDS; k++) {
-			mine.written_by_kind[k] += k2k_load_relaxed(&ring->written[k]);
-			mine.coalesced_by_kind[k] += k2k_load_relaxed(&ring->coalesced[k]);
-			mine.lost_by_kind[k] += k2k_load_relaxed(&ring->lost[k]);
-		}
-	}
-	k2k_read_unlock();
-	memcpy(mine.written, mine.written_by_kind, sizeof(mine.written));
-	memcpy(mine.coalesced, mine.coalesced_by_kind, sizeof(mine.coalesced));
-	memcpy(mine.lost, mine.lost_by_kind, sizeof(mine.lost));
-	K2K_GIVE_STRUCT(stats, &mine);
-	return 0;
 }

@@ -69,6 +69,43 @@ typedef _Atomic uint32_t k2k_u32;
 #define k2k_cas_weak_release(p, expected, v)                                              \
 	atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_release, \
 	                                      memory_order_relaxed)
+
+/* Two words that one compare-exchange of 16 bytes changes. */
+#ifdef __SANITIZE_THREAD__
+/* libtsan's own may take a lock that is private to the process */
+#define K2K_PAIR_ATTRIBUTE __attribute__((noinline, unused, no_sanitize("thread")))
+#else
+#define K2K_PAIR_ATTRIBUTE inline
+#endif
+/*
+ * `low` is aligned to 16 bytes, and `high` is the word after it. It fails as a load of both. Not
+ * libatomic's, whose lock is private to a process: on x86-64 cmpxchg16b (k2k_rate_open() asks for
+ * it), written out because clang calls a function for the builtin; on aarch64 casp or ldxp and
+ * stxp, in line or from libgcc.
+ */
+static K2K_PAIR_ATTRIBUTE bool k2k_cas_pair(k2k_u64 *low, k2k_u64 *high, uint64_t low_was,
+                                            uint64_t high_was, uint64_t new_low, uint64_t new_high)
+{
+	typedef unsigned __int128 __attribute__((may_alias)) pair;
+
+	assert((uintptr_t)low % 16 == 0 && high == low + 1);
+	(void)high;
+#ifdef __x86_64__
+	bool swapped;
+
+	__asm__ volatile("lock cmpxchg16b %1"
+	                 : "=@ccz"(swapped), "+m"(*(pair *)low), "+a"(low_was), "+d"(high_was)
+	                 : "b"(new_low), "c"(new_high)
+	                 : "memory");
+	return swapped;
+#else
+	return __sync_bool_compare_and_swap((pair *)low, (pair)high_was << 64 | low_was,
+	                                    (pair)new_high << 64 | new_low);
+#endif
+}
+
+#define k2k_cas_pair_acq_rel(low, high, low_was, high_was, new_low, new_high) \
+	k2k_cas_pair((low), (high), (low_was), (high_was), (new_low), (new_high))
 #define k2k_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define k2k_fence_release() atomic_thread_fence(memory_order_release)
 #define k2k_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
@@ -94,6 +131,20 @@ static inline uint64_t k2k_sat_add(uint64_t a, uint64_t b)
 static inline uint64_t k2k_sat_sub(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
+}
+
+/* The sum of a count and a signed number. */
+static inline uint64_t k2k_sat_add_signed(uint64_t a, int64_t b)
+{
+	return b < 0 ? k2k_sat_sub(a, -(uint64_t)b) : k2k_sat_add(a, (uint64_t)b);
+}
+
+/* The sum of two signed numbers, which stops at INT64_MIN and INT64_MAX. */
+static inline int64_t k2k_sat_sum(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? (b < 0 ? INT64_MIN : INT64_MAX) : sum;
 }
 
 /*

@@ -84,9 +84,9 @@ static bool known_dead(struct k2k_liveness *liveness, uint64_t incarnation)
 void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnations, bool *alive,
                       uint32_t count)
 {
-	uint64_t bytes[K2K_SLOTS];
-	uint32_t where[K2K_SLOTS];
-	bool held[K2K_SLOTS];
+	uint64_t bytes[K2K_LIVENESS_AT_ONCE];
+	uint32_t where[K2K_LIVENESS_AT_ONCE];
+	bool held[K2K_LIVENESS_AT_ONCE];
 	uint32_t asked = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -170,12 +170,12 @@ static void remember(const struct k2k_shm_slot *slot, uint64_t owner, struct k2k
 static int find_slot(const struct k2k_map *map, struct k2k_liveness *liveness,
                      struct k2k_broker *broker)
 {
-	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+	for (uint32_t i = 0; i < map->sizes.slots; i++)
 		if (take(&map->slots[i], 0, broker)) {
 			broker->slot = i;
 			return 0;
 		}
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 0; i < map->sizes.slots; i++) {
 		/* observe[slot-owner] in take() */
 		uint64_t owner = k2k_load_acquire(&map->slots[i].owner);
 
@@ -185,8 +185,11 @@ static int find_slot(const struct k2k_map *map, struct k2k_liveness *liveness,
 			return 0;
 		}
 	}
-	return k2k_fail_values(K2K_ENOBROKERSLOT, "live", "slots", K2K_SLOTS, K2K_SLOTS,
-	                       "all %d broker slots are taken", K2K_SLOTS);
+	return k2k_fail_values(K2K_ENOBROKERSLOT, "live", "slots", map->sizes.slots,
+	                       map->sizes.slots,
+	                       "all %u places for brokers are taken: close a broker, or create "
+	                       "the registry with more of them",
+	                       map->sizes.slots);
 }
 
 static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
@@ -199,7 +202,12 @@ static void sign(const struct k2k_map *map, struct k2k_shm_slot *slot,
 	 */
 	/* publish[slot-state] seen by observe[slot-state] in grace.c */
 	k2k_store_release(&slot->state, K2K_SLOT_ATTACHING);
-	/* relaxed: for diagnostics; ACTIVE below is released after them */
+	/*
+	 * fence[slot-owner] with that of still_owns() in deaths.c: whoever has read a word of ours
+	 * below sees that we own the slot, and does not report it as the predecessor's.
+	 */
+	k2k_fence_release();
+	/* relaxed, all: for diagnostics; ACTIVE below is released after them */
 	k2k_store_relaxed(&slot->pid, own->pid);
 	k2k_store_relaxed(&slot->pid_namespace, own->pid_namespace);
 	k2k_store_relaxed(&slot->start_time, own->start_time);

@@ -24,7 +24,9 @@
 #include "lock.h"
 #include "map.h"
 
-#define K2K_DEAD_CACHE 64
+#define K2K_DEAD_CACHE 1024
+#define K2K_LIVENESS_AT_ONCE 64
+#define K2K_SLOT_NONE UINT32_MAX /* in the place of a broker slot */
 
 /* Asks whether incarnations are alive. Dead ones are cached, because death is final. */
 struct k2k_liveness {
@@ -58,7 +60,7 @@ void k2k_identity_comm(char text[16], uint64_t low, uint64_t high);
  * dead process stored.
  */
 bool k2k_liveness_alive(struct k2k_liveness *liveness, uint64_t incarnation);
-/* The same for up to K2K_SLOTS incarnations, with one wait for the agent instead of many. */
+/* The same for up to K2K_LIVENESS_AT_ONCE incarnations, with one wait for the agent. */
 void k2k_liveness_ask(struct k2k_liveness *liveness, const uint64_t *incarnations, bool *alive,
                       uint32_t count);
 

@@ -20,20 +20,19 @@ int k2k_budget_find(const struct k2k_map *map, const struct k2k_hash_key *key, u
 	return k2k_hash_walk(&hash, bucket, link, 0, key, visible, version, index);
 }
 
-int k2k_budget_check(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t version,
-                     uint64_t *used, uint64_t *limit)
+int k2k_budget_view(const struct k2k_map *map, const struct k2k_hash_key *key, uint32_t index,
+                    struct k2k_budget_view *view)
 {
-	uint32_t index, record;
-	int code = k2k_budget_find(map, key, version, &index);
+	uint32_t record, period;
 
-	*used = 0;
-	*limit = UINT64_MAX;
-	if (code)
-		return code == K2K_HASH_ABSENT ? 0 : code;
-	/*
-	 * relaxed, all: published with the link; the cost is a number that publishes nothing else
-	 */
-	*limit = k2k_load_relaxed(&map->budgets[index].budget_ns);
+	/* relaxed, all: published with the link */
+	view->limit_ns = k2k_load_relaxed(&map->budgets[index].budget_ns);
+	view->every = k2k_load_relaxed(&map->budgets[index].every);
+	period = k2k_load_relaxed(&map->budgets[index].period);
+	if (period > map->sizes.budgets || (view->every != K2K_EVERY_NONE) != (period != 0))
+		return k2k_fail_values(K2K_ECORRUPT, "budgets", "period", map->sizes.budgets,
+		                       period, "budget %u has no period record", index);
+	view->period = period ? &map->periods[period - 1] : NULL;
 	record = k2k_load_relaxed(&map->budgets[index].ledger) - 1;
 	if (record >= map->sizes.engagements)
 		return k2k_fail_values(K2K_ECORRUPT, "budgets", "ledger", map->sizes.engagements,
@@ -43,8 +42,17 @@ int k2k_budget_check(const struct k2k_map *map, const struct k2k_hash_key *key, 
 		return k2k_fail_values(K2K_ECORRUPT, "engagements", "key", key->key, record,
 		                       "record %u is not the one that budget %u reserved", record,
 		                       index);
-	*used = k2k_load_relaxed(&map->ledger[record].cost_ns);
-	return *used >= *limit ? K2K_EBUDGET : 0;
+	view->cost = &map->ledger[record];
+	return 0;
+}
+
+int k2k_budget_look(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t version,
+                    struct k2k_budget_view *view)
+{
+	uint32_t index;
+	int code = k2k_budget_find(map, key, version, &index);
+
+	return code ? code : k2k_budget_view(map, key, index, view);
 }
 
 /* ---- for the writer -------------------------------------------------------------- */
@@ -67,8 +75,37 @@ struct k2k_list k2k_budget_retired_list(const struct k2k_map *map)
 	return list_of(map, &map->defs->budget_retired);
 }
 
+struct k2k_list k2k_budget_period_list(const struct k2k_map *map)
+{
+	struct k2k_list list = { &map->defs->period_free,
+		                 (unsigned char *)&map->budgets[0].period_next,
+		                 sizeof(map->budgets[0]), map->sizes.budgets };
+
+	return list;
+}
+
+bool k2k_budget_take_period(const struct k2k_map *map, uint32_t *index)
+{
+	struct k2k_list list = k2k_budget_period_list(map);
+
+	if (!k2k_list_first(&list, index))
+		return false;
+	k2k_list_remove(&list, UINT32_MAX, *index);
+	return true;
+}
+
+uint32_t k2k_budget_owned_period(const struct k2k_shm_budget *budget)
+{
+	/* relaxed, all: only the writer changes them */
+	unsigned int state = k2k_entry_state(k2k_load_relaxed(&budget->entry.state));
+	bool owns = state == K2K_ENTRY_LIVE ||
+	            (state == K2K_ENTRY_RETIRED && !k2k_load_relaxed(&budget->period_kept));
+
+	return owns ? k2k_load_relaxed(&budget->period) : 0;
+}
+
 int k2k_budget_add(const struct k2k_map *map, const struct k2k_hash_key *key, uint64_t since,
-                   uint64_t budget_ns, uint32_t ledger_index)
+                   const struct k2k_budget_record *terms)
 {
 	struct k2k_list free_list = k2k_budget_free_list(map);
 	struct k2k_hash hash = k2k_budget_hash(map);
@@ -95,10 +132,13 @@ int k2k_budget_add(const struct k2k_map *map, const struct k2k_hash_key *key, ui
 	k2k_store_relaxed(&budget->entry.gen, key->gen);
 	k2k_store_relaxed(&budget->entry.key, key->key);
 	k2k_store_relaxed(&budget->entry.slot, key->slot);
-	k2k_store_relaxed(&budget->budget_ns, budget_ns);
+	k2k_store_relaxed(&budget->budget_ns, terms->budget_ns);
 	k2k_store_relaxed(&budget->since, since);
 	k2k_store_relaxed(&budget->until, 0);
-	k2k_store_relaxed(&budget->ledger, ledger_index + 1);
+	k2k_store_relaxed(&budget->ledger, terms->ledger);
+	k2k_store_relaxed(&budget->every, terms->every);
+	k2k_store_relaxed(&budget->period, terms->period);
+	k2k_store_relaxed(&budget->period_kept, 0);
 	/*
 	 * publish[budget-state]: the fields, for observe[budget-state] in sweeps, which recognise
 	 * this use by the token. relaxed, the token: only the writer changes it
@@ -131,10 +171,20 @@ int k2k_budget_retire(const struct k2k_map *map, uint32_t index, uint64_t token)
 	return 0;
 }
 
+void k2k_budget_keep_period(const struct k2k_map *map, uint32_t index)
+{
+	/* relaxed: only the writer reads it */
+	k2k_store_relaxed(&map->budgets[index].period_kept, 1);
+}
+
 void k2k_budget_free(const struct k2k_map *map, uint32_t index)
 {
-	struct k2k_list free_list = k2k_budget_free_list(map);
+	struct k2k_list free_list = k2k_budget_free_list(map),
+			periods = k2k_budget_period_list(map);
+	uint32_t period = k2k_budget_owned_period(&map->budgets[index]);
 
+	if (period && period <= map->sizes.budgets) /* a damaged number leads to no record */
+		k2k_list_append(&periods, period - 1);
 	k2k_store_relaxed(&map->budgets[index].entry.gen, 0); /* relaxed: no process refers to it */
 	/* publish[budget-state]: generation 0 */
 	k2k_store_release(&map->budgets[index].entry.state, K2K_ENTRY_FREE);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "change.h"
 
+#include "names.h"
 #include "reap.h"
 #include "recover.h"
 #include "sweep.h"
@@ -194,7 +195,7 @@ int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what)
 	char comm[16];
 	const struct k2k_shm_slot *slot;
 
-	if (behind >= K2K_SLOTS)
+	if (behind == K2K_SLOT_NONE)
 		return k2k_fail(K2K_EBUSY, what, NULL, "all free %s wait for a grace period", what);
 	slot = &reg->map.slots[behind];
 	/* relaxed, all: for diagnostics */
@@ -251,6 +252,7 @@ static void reap_batch(struct k2k_registry *reg)
 static void end_batch(struct k2k_registry *reg, uint64_t next)
 {
 	k2k_assert_writer(&reg->writer);
+	k2k_names_forget(reg);
 	k2k_writer_unlock(&reg->writer);
 	k2k_trail_wake(&reg->trail);
 	/*

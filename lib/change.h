@@ -33,13 +33,13 @@ int k2k_batch_close(struct k2k_registry *reg);
 
 /*
  * Polls until the token has passed. 0; the gate's error; K2K_EBUSY after the deadline, without a
- * detail: then *behind is the slot of a broker that has not answered, or K2K_SLOTS.
+ * detail: then *behind is the slot of a broker that has not answered, or K2K_SLOT_NONE.
  */
 int k2k_wait_passed(struct k2k_registry *reg, uint64_t token, uint64_t deadline_ns,
                     uint32_t *behind);
 /*
  * Returns K2K_EBUSY. Its detail says that all free records of the table `what` ("tenants") wait for
- * the broker in slot `behind`; or, if that is K2K_SLOTS, for a grace period.
+ * the broker in slot `behind`; or, if that is K2K_SLOT_NONE, for a grace period.
  */
 int k2k_held_up(struct k2k_registry *reg, uint32_t behind, const char *what);
 

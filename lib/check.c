@@ -44,6 +44,7 @@ static void check_all(struct k2k_verify *verify)
 			k2k_writer_operation_name(intent));
 	k2k_verify_definitions(verify);
 	k2k_verify_live(verify);
+	k2k_verify_kernels(verify);
 	k2k_verify_trail(verify);
 }
 
@@ -151,7 +152,7 @@ int k2k_registry_check(struct k2k_registry *reg, struct k2k_finding *list, size_
 
 static void clear_dead_slots(struct k2k_registry *reg, struct k2k_mended *mended)
 {
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 0; i < reg->map.sizes.slots; i++) {
 		/* observe[slot-owner]: all that it stored before it died */
 		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
 

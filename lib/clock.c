@@ -47,12 +47,30 @@ int k2k_clock_open(struct k2k_clock *clock)
 	return 0;
 }
 
+void k2k_clock_simulate(struct k2k_clock *clock, const uint64_t *monotonic_ns,
+                        const uint64_t *wall_ns)
+{
+	/* A lock-free atomic has the size of its number. relaxed, both: before the first call */
+	k2k_store_relaxed(&clock->injected_ns, (const k2k_u64 *)(const void *)monotonic_ns);
+	k2k_store_relaxed(&clock->injected_wall_ns, (const k2k_u64 *)(const void *)wall_ns);
+}
+
 static uint64_t read_ns(clockid_t id)
 {
 	struct timespec ts;
 
 	clock_gettime(id, &ts);
 	return (uint64_t)ts.tv_sec * K2K_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+struct k2k_instant k2k_clock_read_other(const struct k2k_clock *clock, clockid_t id)
+{
+	/* relaxed, both: as in k2k_clock_read(); a number that publishes nothing else */
+	const k2k_u64 *injected_ns = k2k_load_relaxed(&clock->injected_ns);
+	uint64_t ns = injected_ns ? k2k_load_relaxed(injected_ns)
+	                          : read_ns(id) - (uint64_t)clock->offset_ns;
+
+	return (struct k2k_instant){ ns / K2K_NS_PER_SEC, ns % K2K_NS_PER_SEC };
 }
 
 uint64_t k2k_clock_monotonic_ns(void)
@@ -63,6 +81,24 @@ uint64_t k2k_clock_monotonic_ns(void)
 uint64_t k2k_clock_realtime_ns(void)
 {
 	return read_ns(CLOCK_REALTIME);
+}
+
+static uint64_t read_wall_ns(const struct k2k_clock *clock, clockid_t id)
+{
+	/* relaxed, both: as in k2k_clock_read() */
+	const k2k_u64 *injected_ns = k2k_load_relaxed(&clock->injected_wall_ns);
+
+	return k2k_unlikely(injected_ns != NULL) ? k2k_load_relaxed(injected_ns) : read_ns(id);
+}
+
+uint64_t k2k_clock_wall_ns(const struct k2k_clock *clock)
+{
+	return read_wall_ns(clock, CLOCK_REALTIME_COARSE);
+}
+
+uint64_t k2k_clock_wall_exact_ns(const struct k2k_clock *clock)
+{
+	return read_wall_ns(clock, CLOCK_REALTIME);
 }
 
 uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock)

@@ -18,8 +18,10 @@
 #include "base.h"
 
 struct k2k_clock {
-	int64_t offset_ns;                    /* what this time namespace adds to the clock */
-	_Atomic(const k2k_u64 *) injected_ns; /* set by tests: the time to use instead */
+	int64_t offset_ns; /* what this time namespace adds to the clock */
+	/* the time to use instead, of a simulated registry or of a test */
+	_Atomic(const k2k_u64 *) injected_ns;
+	_Atomic(const k2k_u64 *) injected_wall_ns; /* the same for the wall clock */
 };
 
 struct k2k_instant {
@@ -33,34 +35,24 @@ struct k2k_instant {
  * exist but can't be read.
  */
 int k2k_clock_open(struct k2k_clock *clock);
+/* From now on the time is *monotonic_ns, which the program changes. */
+void k2k_clock_simulate(struct k2k_clock *clock, const uint64_t *monotonic_ns,
+                        const uint64_t *wall_ns);
+
+/* For a clock that is injected, or has an offset. */
+struct k2k_instant k2k_clock_read_other(const struct k2k_clock *clock, clockid_t id)
+	__attribute__((cold));
 
 static inline struct k2k_instant k2k_clock_read(const struct k2k_clock *clock, clockid_t id)
 {
-	/* relaxed, here and below: tests set it before they make the calls that they test */
+	/* relaxed: it is set before the calls that it is for */
 	const k2k_u64 *injected_ns = k2k_load_relaxed(&clock->injected_ns);
-	struct k2k_instant now;
+	struct timespec ts;
 
-	if (k2k_unlikely(injected_ns != NULL)) {
-		/* relaxed: a number that publishes nothing else */
-		uint64_t ns = k2k_load_relaxed(injected_ns);
-
-		now.second = ns / K2K_NS_PER_SEC;
-		now.ns = ns % K2K_NS_PER_SEC;
-	} else {
-		struct timespec ts;
-
-		clock_gettime(id, &ts);
-		now.second = (uint64_t)ts.tv_sec;
-		now.ns = (uint64_t)ts.tv_nsec;
-		if (k2k_unlikely(clock->offset_ns != 0)) {
-			uint64_t ns = now.second * K2K_NS_PER_SEC + now.ns -
-			              (uint64_t)clock->offset_ns;
-
-			now.second = ns / K2K_NS_PER_SEC;
-			now.ns = ns % K2K_NS_PER_SEC;
-		}
-	}
-	return now;
+	if (k2k_unlikely(((uint64_t)(uintptr_t)injected_ns | (uint64_t)clock->offset_ns) != 0))
+		return k2k_clock_read_other(clock, id);
+	clock_gettime(id, &ts);
+	return (struct k2k_instant){ (uint64_t)ts.tv_sec, (uint64_t)ts.tv_nsec };
 }
 
 static inline struct k2k_instant k2k_clock_now(const struct k2k_clock *clock)
@@ -82,6 +74,13 @@ static inline struct k2k_instant k2k_clock_exact(const struct k2k_clock *clock)
  * An injected clock moves when its test moves it, so for it the result is only an upper bound.
  */
 uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock);
+
+/*
+ * The wall clock, in ns since 1970, to the tick or precisely. It may step back and forth: only the
+ * periods of budgets depend on it.
+ */
+uint64_t k2k_clock_wall_ns(const struct k2k_clock *clock);
+uint64_t k2k_clock_wall_exact_ns(const struct k2k_clock *clock);
 
 /* CLOCK_MONOTONIC of this process's time namespace, for deadlines and pauses. */
 uint64_t k2k_clock_monotonic_ns(void);

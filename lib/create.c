@@ -26,10 +26,11 @@
 #define DEFAULT_TENANTS 4096
 #define DEFAULT_ENGAGEMENTS 65536
 #define DEFAULT_BUDGETS 16384
+#define DEFAULT_KERNELS 16384
 #define MOST_TENANTS (1u << 24)
 #define MOST_RECORDS (1u << 28)
-#define DEFAULT_EVENTS 256
 #define MOST_EVENTS (1u << 16)
+#define MANY_SLOTS 256
 #define DEFAULT_MODE 0660u
 
 static int check_create_options(const struct k2k_create_options *options)
@@ -42,8 +43,12 @@ static int check_create_options(const struct k2k_create_options *options)
 		return k2k_fail_argument("max_leases", "above 2^28");
 	if (options->max_budgets > MOST_RECORDS)
 		return k2k_fail_argument("max_budgets", "above 2^28");
+	if (options->max_kernels > MOST_RECORDS)
+		return k2k_fail_argument("max_kernels", "above 2^28");
 	if (options->max_audit_events > MOST_EVENTS)
 		return k2k_fail_argument("max_audit_events", "above 2^16");
+	if (options->max_brokers > K2K_SLOTS_MAX)
+		return k2k_fail_argument("max_brokers", "above 1024");
 	if ((options->flags & K2K_CREATE_MODE) &&
 	    ((options->mode & ~0777u) || (options->mode & 0600) != 0600))
 		return k2k_fail_argument(
@@ -57,7 +62,8 @@ static int take_create_options(const struct k2k_create_options *options,
 {
 	static const struct k2k_create_options none = K2K_CREATE_OPTIONS_INIT;
 	int code = K2K_TAKE_STRUCT(mine, options ? options : &none,
-	                           K2K_CREATE_GROUP | K2K_CREATE_MODE | K2K_CREATE_REQUIRE_AUDIT);
+	                           K2K_CREATE_GROUP | K2K_CREATE_MODE | K2K_CREATE_REQUIRE_AUDIT |
+	                                   K2K_CREATE_SIMULATED | K2K_CREATE_STRICT);
 
 	return code ? code : check_create_options(mine);
 }
@@ -77,13 +83,22 @@ static uint32_t power_of_two(uint32_t least)
 	return power;
 }
 
+/* Fewer in each ring, the more rings there are: those of 1024 brokers take 32 MiB, not 128. */
+static uint32_t default_events(uint32_t slots)
+{
+	return slots <= K2K_SLOTS_DEFAULT ? 256 : slots <= MANY_SLOTS ? 128 : 64;
+}
+
 static void read_sizes(const struct k2k_create_options *options, struct k2k_sizes *sizes)
 {
 	sizes->tenants = or_default(options->max_tenants, DEFAULT_TENANTS);
 	sizes->engagements = or_default(options->max_engagements, DEFAULT_ENGAGEMENTS);
-	sizes->leases = or_default(options->max_leases, 4 * sizes->tenants) + K2K_SLOTS;
+	sizes->slots = or_default(options->max_brokers, K2K_SLOTS_DEFAULT);
+	sizes->leases = or_default(options->max_leases, 4 * sizes->tenants) + sizes->slots;
 	sizes->budgets = or_default(options->max_budgets, DEFAULT_BUDGETS);
-	sizes->events = power_of_two(or_default(options->max_audit_events, DEFAULT_EVENTS));
+	sizes->kernels = or_default(options->max_kernels, DEFAULT_KERNELS);
+	sizes->events = power_of_two(
+		or_default(options->max_audit_events, default_events(sizes->slots)));
 }
 
 /* Runs on the agent. */
@@ -109,6 +124,8 @@ static int make_plan(const struct k2k_create_options *options, struct k2k_regist
 	plan->max_leases = K2K_LEASES(sizes);
 	plan->max_budgets = sizes.budgets;
 	plan->max_audit_events = sizes.events;
+	plan->max_brokers = sizes.slots;
+	plan->max_kernels = sizes.kernels;
 	return 0;
 }
 
@@ -239,6 +256,7 @@ static int report(const struct k2k_map *map, mode_t mode)
 	values[K2K_AUDIT_CREATED_MAX_BUDGETS] = map->sizes.budgets;
 	values[K2K_AUDIT_CREATED_MAX_EVENTS] = map->sizes.events;
 	values[K2K_AUDIT_CREATED_MODE] = mode;
+	values[K2K_AUDIT_CREATED_MAX_BROKERS] = map->sizes.slots;
 	k2k_trail_append_locked(&writer.trail, &body);
 	return 0;
 }
@@ -246,13 +264,17 @@ static int report(const struct k2k_map *map, mode_t mode)
 static int fill(struct creation *creation, const struct k2k_shm_header *defs,
                 const struct k2k_shm_header *live, mode_t mode)
 {
-	struct k2k_list tenants, budgets;
+	struct k2k_list tenants, budgets, periods;
 	struct k2k_map map;
+	uint64_t key[K2K_KERNEL_NAME_WORDS];
 	uint8_t uuid[16];
 	int code;
 
 	if (getrandom(uuid, sizeof(uuid), 0) != (ssize_t)sizeof(uuid))
 		return k2k_fail_errno(K2K_EIO, errno, "uuid",
+		                      "getrandom(2) gives no random number");
+	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key))
+		return k2k_fail_errno(K2K_EIO, errno, "kernel_key",
 		                      "getrandom(2) gives no random number");
 	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* RFC 4122, version 4 */
 	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
@@ -267,6 +289,9 @@ static int fill(struct creation *creation, const struct k2k_shm_header *defs,
 	budgets = k2k_budget_free_list(&map);
 	fill_list(&tenants);
 	fill_list(&budgets);
+	periods = k2k_budget_period_list(&map);
+	fill_list(&periods);
+	memcpy(map.defs->kernel_key, key, sizeof(key));
 	/* relaxed: no other process has it yet; a token of 0 means "never" */
 	k2k_store_relaxed(&map.defs->grace_token, 1);
 	k2k_store_relaxed(&map.defs->grace_wake, 1);
@@ -285,7 +310,11 @@ static int build(struct creation *creation, const struct k2k_create_options *opt
 	memset(&defs, 0, sizeof(defs));
 	memset(&live, 0, sizeof(live));
 	if (options->flags & K2K_CREATE_REQUIRE_AUDIT)
-		defs.incompatible = K2K_FEATURE_REQUIRE_AUDIT; /* fill_header() copies it */
+		defs.incompatible |= K2K_FEATURE_REQUIRE_AUDIT; /* fill_header() copies it */
+	if (options->flags & K2K_CREATE_STRICT)
+		defs.incompatible |= K2K_FEATURE_STRICT;
+	if (options->flags & K2K_CREATE_SIMULATED)
+		defs.incompatible |= K2K_FEATURE_SIMULATED;
 	k2k_map_lay_out(sizes, &defs, &live);
 	code = k2k_segment_build(&creation->defs, &creation->agent, "defs", defs.total_bytes,
 	                         mode & ~022u, has_group, group);
@@ -411,6 +440,9 @@ int k2k_registry_create(const char *name, const struct k2k_create_options *optio
 	code = take_create_options(options, &creation.options);
 	if (code)
 		return code;
+	if (handle && (creation.options.flags & K2K_CREATE_SIMULATED))
+		return k2k_fail_argument("handle",
+		                         "a simulation is opened with a clock of its own");
 	creation.name = name;
 	creation.defs.fd = -1;
 	creation.live.fd = -1;

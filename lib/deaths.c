@@ -27,7 +27,10 @@ static void append(struct k2k_registry *reg, const struct k2k_dead *dead,
 /* False: another incarnation has taken over the slot, and has reported this death. */
 static bool still_owns(const struct k2k_registry *reg, const struct k2k_dead *dead)
 {
-	/* observe[slot-owner]: all that was read of the slot before belongs to this owner */
+	/*
+	 * fence[slot-owner] with that of sign() in broker.c: all that was read of the slot before
+	 * belongs to this owner.
+	 */
 	k2k_fence_acquire();
 	/* relaxed: ordered by the fence */
 	return k2k_load_relaxed(&reg->map.slots[dead->slot].owner) == dead->incarnation;
@@ -56,11 +59,11 @@ void k2k_report_death(struct k2k_registry *reg, const struct k2k_dead *dead)
 	report(reg, dead, true);
 }
 
-void k2k_report_deaths(struct k2k_registry *reg)
+static void report_up_to(struct k2k_registry *reg, uint64_t most)
 {
 	if (reg->role == K2K_GATE_ADMIN)
 		k2k_assert_writer(&reg->writer);
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 0; i < reg->map.sizes.slots && most; i++) {
 		struct k2k_shm_slot *slot = &reg->map.slots[i];
 		/* observe[slot-owner]: the slot's words of this owner */
 		struct k2k_dead dead = { .slot = i, .incarnation = k2k_load_acquire(&slot->owner) };
@@ -76,5 +79,21 @@ void k2k_report_deaths(struct k2k_registry *reg)
 		dead.comm[0] = k2k_load_relaxed(&slot->comm[0]);
 		dead.comm[1] = k2k_load_relaxed(&slot->comm[1]);
 		report(reg, &dead, false);
+		most--;
 	}
+}
+
+void k2k_report_deaths(struct k2k_registry *reg)
+{
+	report_up_to(reg, UINT64_MAX);
+}
+
+void k2k_watch_deaths(struct k2k_registry *reg, uint64_t second)
+{
+	k2k_u32 *word = &reg->map.live->deaths_second;
+	/* relaxed, both: it only shares out the work */
+	uint32_t last = k2k_load_relaxed(word);
+
+	if (last != (uint32_t)second && k2k_cas_relaxed(word, &last, (uint32_t)second))
+		report_up_to(reg, reg->map.sizes.events / 2 + 1);
 }

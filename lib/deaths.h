@@ -28,5 +28,13 @@ struct k2k_dead {
 void k2k_report_death(struct k2k_registry *reg, const struct k2k_dead *dead);
 /* Reports all dead owners of slots. For a broker, or an administrator with the writer's lock. */
 void k2k_report_deaths(struct k2k_registry *reg);
+/*
+ * The same, for a broker's agent once a second: does nothing if another broker has begun it in this
+ * second. A question costs as much as there are brokers, so if each of them asked about all others,
+ * 1024 of them would keep eight processors busy. Who is stopped in it is relieved a second later.
+ * If very many died at once, it reports about as many as half of its ring holds, so that readers
+ * can take them, and leaves the others to the next second.
+ */
+void k2k_watch_deaths(struct k2k_registry *reg, uint64_t second);
 
 #endif

@@ -16,9 +16,12 @@
 /* A budget that the caller gives, and what the attempt did with it. */
 struct k2k_given_budget {
 	struct k2k_budget budget;
-	uint32_t number; /* its place in the caller's list */
-	uint32_t ended;  /* index + 1 of the budget record that it ends; 0: none */
-	bool changed;    /* it differs from the budget before */
+	uint32_t number;  /* its place in the caller's list */
+	uint32_t renewal; /* enum k2k_budget_renewal */
+	uint32_t ended;   /* index + 1 of the budget record that it ends; 0: none */
+	bool keeps;       /* it has the period record of the budget that it ends */
+	bool changed;     /* it differs from the budget before */
+	uint32_t every;   /* of one that was set: how often it renews, enum k2k_every */
 };
 
 struct k2k_change {
@@ -65,8 +68,17 @@ int k2k_change_take_budgets(struct k2k_change *change, const struct k2k_quota *q
  * itself is not in force yet. 0, K2K_EFULL, K2K_CHANGE_WAIT, K2K_ENOMEM, K2K_ECORRUPT.
  */
 int k2k_change_budgets(struct k2k_change *change, uint64_t version);
+/* 0; K2K_EINVAL: no registry has such periods, or a null pointer. */
+int k2k_change_check_periods(const struct k2k_tenant_image *image);
+/* Stores the periods of the image; the tenant's budgets and costs are there. 0, K2K_ECORRUPT. */
+int k2k_change_restore_periods(struct k2k_change *change);
 /* Call it after the version has come into force: retires the budgets that ended with it. */
 int k2k_change_retire_ended(struct k2k_change *change);
+/*
+ * After the change and its events: reports each budget that has reached a threshold, because it was
+ * lowered, or because the threshold is new.
+ */
+void k2k_change_watch_budgets(const struct k2k_change *change);
 /*
  * The ledger record of an engagement. As k2k_ledger_obtain(); if that meets damage, the damage is
  * cut out and the search repeated.
@@ -82,7 +94,12 @@ int k2k_change_full(struct k2k_change *change, const char *table, bool waiting);
 
 /* Under the writer's lock, after the commit store: the events of a register or an update. */
 void k2k_change_append_events(const struct k2k_change *change);
-/* After the lock: the application's sink. */
+/*
+ * After the lock: the application's sink, until k2k_audit_leave(). Null: there is none, or the
+ * handle was closed or fenced meanwhile.
+ */
+struct k2k_sink *k2k_change_enter_sink(struct k2k_registry *reg);
+/* Reports a register or an update to it. */
 void k2k_change_call_sink(const struct k2k_change *change);
 
 #endif

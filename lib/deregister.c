@@ -35,9 +35,8 @@ static void append_event(const struct k2k_change *change)
 		                       .generation = change->generation };
 	uint64_t *values = body.more.change.values;
 
+	k2k_hot_total(&change->reg->map, change->slot, &values[K2K_AUDIT_TOTALS_ADMITTED]);
 	/* relaxed, all: counts; calls under way may still add to them */
-	values[K2K_AUDIT_TOTALS_ADMITTED] = k2k_load_relaxed(
-		&change->reg->map.cells[change->slot].admitted);
 	values[K2K_AUDIT_TOTALS_REJECTED_RATE] = k2k_load_relaxed(&cold->rejected_rate);
 	values[K2K_AUDIT_TOTALS_REJECTED_BUDGET] = k2k_load_relaxed(&cold->rejected_budget);
 	values[K2K_AUDIT_TOTALS_REJECTED_KERNELS] = k2k_load_relaxed(&cold->rejected_kernels);
@@ -203,13 +202,13 @@ static int deregister(struct deregistration *d)
 	int code;
 
 	/* before anything is retired, so that nothing after that needs memory */
-	d->finals.cost_ns = d->totals ? calloc(slots, sizeof(*d->finals.cost_ns)) : NULL;
-	if (d->totals && !d->finals.cost_ns)
+	d->finals.costs = d->totals ? calloc(slots, sizeof(*d->finals.costs)) : NULL;
+	if (d->totals && !d->finals.costs)
 		return refuse(d,
 		              k2k_fail_errno(K2K_ENOMEM, ENOMEM, "tenants",
 		                             "no memory to count the costs of %u tenants", slots));
 	code = deregister_held(d);
-	free(d->finals.cost_ns);
+	free(d->finals.costs);
 	return code;
 }
 

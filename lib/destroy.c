@@ -22,7 +22,7 @@ static uint32_t count_brokers(const struct k2k_map *map, struct k2k_segment *liv
 	struct k2k_liveness brokers = { .object = live };
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+	for (uint32_t i = 0; i < map->sizes.slots; i++)
 		/* observe[slot-owner]: its pid, for messages */
 		if (k2k_liveness_alive(&brokers, k2k_load_acquire(&map->slots[i].owner))) {
 			*pid = k2k_load_relaxed(&map->slots[i].pid); /* relaxed: for messages */

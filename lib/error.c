@@ -52,6 +52,9 @@ static const struct {
 	{ K2K_EFORKED, "K2K_EFORKED", "the handle was inherited over fork()" },
 	{ K2K_EROLE, "K2K_EROLE", "the handle's role does not allow this" },
 	{ K2K_ENOAUDIT, "K2K_ENOAUDIT", "no follower keeps up with the audit trail" },
+	{ K2K_ESUSPENDED, "K2K_ESUSPENDED", "the tenant is suspended" },
+	{ K2K_ENOKERNEL, "K2K_ENOKERNEL", "no such kernel" },
+	{ K2K_ECROSSTENANT, "K2K_ECROSSTENANT", "the kernels are of different tenants" },
 };
 
 const char *k2k_strerror(int code)

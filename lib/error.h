@@ -30,6 +30,10 @@ enum k2k_private_code {
 	K2K_LEASE_AGAIN = 6,         /* other claims are in the way: leave the section, retry */
 	K2K_LEASE_REPORT_DEATHS = 7, /* report deaths, which may free a record, and retry */
 	K2K_CHANGE_WAIT = 8,         /* no record is free until a grace period passes: wait */
+	K2K_DECIDE_MODE = 9,         /* no window of a second, or a lost race: another short way */
+	K2K_LEASE_LOCKED = 10,       /* another thread of this process has the lock: try again */
+	K2K_KERNEL_OURS = 11,        /* this broker has the name already */
+	K2K_KERNEL_AGAIN = 12,       /* another broker changes this part of the directory: retry */
 };
 
 /*

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "follower.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "error.h"
 
-static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_follower *follower)
+static bool take(const struct k2k_map *map, uint32_t index, uint64_t from,
+                 struct k2k_follower *follower)
 {
+	struct k2k_shm_follower *shared = &map->followers[index];
+
 	/*
 	 * publish[follower-owner]: a process that sees our incarnation finds its byte locked.
 	 * observe[follower-owner]: all stores of the old owner, which has detached or is dead
@@ -15,6 +20,7 @@ static bool take(struct k2k_shm_follower *shared, uint64_t from, struct k2k_foll
 	if (!k2k_cas_acq_rel(&shared->owner, &from, follower->incarnation))
 		return false;
 	follower->shared = shared;
+	follower->positions = k2k_follower_position(map, index, k2k_ring_number(map, 0));
 	return true;
 }
 
@@ -26,12 +32,11 @@ static int find_record(const struct k2k_map *map, struct k2k_liveness *liveness,
 		/* observe[follower-owner] in take() */
 		uint64_t owner = k2k_load_acquire(&map->followers[i].owner);
 
-		if (owner && !k2k_liveness_alive(liveness, owner) &&
-		    take(&map->followers[i], owner, follower))
+		if (owner && !k2k_liveness_alive(liveness, owner) && take(map, i, owner, follower))
 			return 0;
 	}
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++)
-		if (take(&map->followers[i], 0, follower))
+		if (take(map, i, 0, follower))
 			return 0;
 	return k2k_fail_values(K2K_EFULL, "followers", "records", K2K_FOLLOWERS, K2K_FOLLOWERS,
 	                       "%d followers of the audit trail are attached already",
@@ -58,13 +63,18 @@ int k2k_follower_attach(const struct k2k_map *map, struct k2k_liveness *liveness
 	int code;
 
 	memset(follower, 0, sizeof(*follower));
+	follower->counted = calloc(map->sizes.rings, sizeof(*follower->counted));
+	if (!follower->counted)
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "followers",
+		                      "no memory for what a follower has counted");
 	code = k2k_life_begin(liveness->object, &follower->life, &follower->incarnation);
-	if (code)
-		return code;
-	code = find_record(map, liveness, follower);
+	if (!code)
+		code = find_record(map, liveness, follower);
 	if (code) {
 		k2k_lock_drop(&follower->life);
 		follower->incarnation = 0;
+		free(follower->counted);
+		follower->counted = NULL;
 		return code;
 	}
 	sign(follower->shared, own);
@@ -84,10 +94,21 @@ void k2k_follower_detach(struct k2k_follower *follower)
 	k2k_cas_acq_rel(&follower->shared->owner, &own, 0);
 	k2k_lock_drop(&follower->life);
 	follower->incarnation = 0;
+	free(follower->counted);
+	follower->counted = NULL;
 }
 
-void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RINGS],
-                      uint64_t now_ns, bool failing)
+void k2k_follower_store(struct k2k_follower *follower, uint32_t index, uint64_t next)
+{
+	k2k_u64 *position = &follower->positions[index];
+
+	/* relaxed: only we store it. Of many words only the few that changed are stored */
+	if (k2k_load_relaxed(position) != next)
+		/* publish[follower-next]: the log has it, so it may be overwritten */
+		k2k_store_release(position, next);
+}
+
+void k2k_follower_say(struct k2k_follower *follower, uint64_t now_ns, bool failing)
 {
 	struct k2k_shm_follower *shared = follower->shared;
 
@@ -99,26 +120,22 @@ void k2k_follower_say(struct k2k_follower *follower, const uint64_t next[K2K_RIN
 		k2k_store_relaxed(&shared->failing_since_ns, 0);
 	}
 	follower->failing = failing;
-	for (uint32_t i = 0; i < K2K_RINGS; i++)
-		/* relaxed: only we store it. Of 129 words only the few that changed are stored */
-		if (k2k_load_relaxed(&shared->next[i]) != next[i])
-			/* publish[follower-next]: the log has it, so it may be overwritten */
-			k2k_store_release(&shared->next[i], next[i]);
 	/* publish[follower-said]: the words before it */
 	k2k_store_release(&shared->said_ns, now_ns ? now_ns : 1);
 }
 
-void k2k_follower_count_lost(struct k2k_follower *follower, uint32_t ring, uint64_t from,
-                             uint64_t count)
+void k2k_follower_count_lost(struct k2k_follower *follower, const struct k2k_map *map,
+                             uint32_t ring, uint64_t from, uint64_t count)
 {
 	struct k2k_shm_follower *shared = follower->shared;
+	uint64_t *counted = &follower->counted[k2k_ring_index(map, ring)];
 	uint64_t end = k2k_sat_add(from, count), first = from;
 
-	if (first < follower->counted[ring])
-		first = follower->counted[ring];
+	if (first < *counted)
+		first = *counted;
 	if (end <= first)
 		return;
-	follower->counted[ring] = end;
+	*counted = end;
 	/* relaxed, all: for diagnostics */
 	k2k_store_relaxed(&shared->lost, k2k_sat_add(k2k_load_relaxed(&shared->lost), end - first));
 	k2k_store_relaxed(&shared->lost_ring, ring);
@@ -150,12 +167,12 @@ bool k2k_follower_is_prompt(const struct k2k_shm_follower *shared, struct k2k_li
 	       k2k_liveness_alive(liveness, owner);
 }
 
-struct k2k_backlog k2k_follower_backlog(const struct k2k_shm_follower *shared,
-                                        const struct k2k_ring *ring, uint32_t index)
+struct k2k_backlog k2k_follower_backlog(const struct k2k_map *map, uint32_t follower, uint32_t ring)
 {
+	const struct k2k_ring its = k2k_ring_of(map, ring);
 	/* observe[follower-next]: the log has it */
-	uint64_t next = k2k_load_acquire(&shared->next[index]);
-	uint64_t newest = k2k_ring_newest(ring), length = ring->mask + 1;
+	uint64_t next = k2k_load_acquire(k2k_follower_position(map, follower, ring));
+	uint64_t newest = k2k_ring_newest(&its), length = its.mask + 1;
 	struct k2k_backlog backlog = { 0, 0, next };
 
 	if (next == 0 || next > newest)
@@ -166,8 +183,8 @@ struct k2k_backlog k2k_follower_backlog(const struct k2k_shm_follower *shared,
 	return backlog;
 }
 
-bool k2k_follower_has_room(const struct k2k_shm_follower *shared, const struct k2k_ring *ring,
-                           uint32_t index, uint64_t events)
+bool k2k_follower_has_room(const struct k2k_map *map, uint32_t follower, uint64_t events)
 {
-	return k2k_follower_backlog(shared, ring, index).behind + events <= ring->mask + 1;
+	return k2k_follower_backlog(map, follower, K2K_RING_ADMIN).behind + events <=
+	       map->sizes.events;
 }

@@ -54,10 +54,10 @@ uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind)
 	uint64_t token = k2k_load_acquire(&map->defs->grace_token);
 	uint64_t passed = token;
 
-	*behind = K2K_SLOTS;
+	*behind = K2K_SLOT_NONE;
 	/* fence[grace-writer] again, for a caller that has not published this token itself */
 	k2k_fence_seq_cst();
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 0; i < map->sizes.slots; i++) {
 		struct k2k_shm_slot *slot = &map->slots[i];
 		/* observe[slot-owner]: state and ack are at least as new as the predecessor's */
 		uint64_t owner = k2k_load_acquire(&slot->owner);

@@ -23,6 +23,9 @@
  *    nobody waits for either.
  * 5. A stopped broker delays reuse and nothing else: readers, admissions and leases of others never
  *    wait for a grace period.
+ * 6. A reader that nobody waits for (an observer, an administrator) reads the token before and
+ *    after a walk. What it reached at token T was unlinked, if at all, with a later token, which is
+ *    published before the record is reused: if the token is still T, no record of the walk was.
  *
  * If a writer is killed after any of its stores, recovery finishes its work (recover.h). If a
  * broker is killed, nobody waits for it (4). Model: tests/model/grace.pml.
@@ -48,9 +51,25 @@ struct k2k_grace {
 
 /*
  * Returns the newest token that every living, ACTIVE broker has acknowledged. *behind becomes a
- * slot that has not acknowledged a newer one yet, or K2K_SLOTS if there is none.
+ * slot that has not acknowledged a newer one yet, or K2K_SLOT_NONE if there is none.
  */
 uint64_t k2k_grace_passed(const struct k2k_grace *grace, uint32_t *behind);
+
+/* The token before a walk without a read section (6). */
+static inline uint64_t k2k_grace_token(const struct k2k_map *map)
+{
+	/* observe[grace-token]: the unlinks before it */
+	return k2k_load_acquire(&map->defs->grace_token);
+}
+
+/* After it: true if no record that the walk can have reached has been reused (6). */
+static inline bool k2k_grace_is_still(const struct k2k_map *map, uint64_t token)
+{
+	/* the walk before, this look after; with the release before a reused record is filled */
+	k2k_fence_acquire();
+	/* relaxed: ordered by the fence */
+	return k2k_load_relaxed(&map->defs->grace_token) == token;
+}
 
 /* Called by the writer: the token that stamps what it retires now, and the token's publication. */
 uint64_t k2k_grace_next(const struct k2k_map *map);

@@ -20,8 +20,10 @@
 #include "error.h"
 #include "follower.h"
 #include "grace.h"
+#include "lease.h"
 #include "map.h"
 #include "pool.h"
+#include "reserved.h"
 #include "sink.h"
 #include "structs.h"
 #include "trail.h"
@@ -39,13 +41,21 @@ enum {
 	K2K_GATE_ANY = K2K_GATE_ADMIN | K2K_GATE_BROKER | K2K_GATE_OBSERVER,
 };
 
+/* names.h */
+struct k2k_name_table {
+	uint32_t *places; /* tenant slot + 1; 0: empty */
+	uint64_t mask, used;
+};
+
 struct k2k_registry {
-	/* these four stay when the handle is used again: a call on a closed handle may read them */
+	/* these five stay when the handle is used again: a call on a closed handle may read them */
 	k2k_u32 *gate;
-	/* serializes a broker's leases, and an administrator's changes and batches */
+	/* serializes an administrator's changes and batches */
 	pthread_mutex_t mutex;
 	/* serializes the replacement of the sink; not `mutex`, because a sink may take leases */
 	pthread_mutex_t sink_mutex;
+	/* serializes a broker's changes of the directory of kernels; no sink is called under it */
+	pthread_mutex_t kernel_mutex;
 	struct k2k_registry *next_of_all;
 
 	uint32_t role;           /* K2K_GATE_ADMIN, _BROKER or _OBSERVER */
@@ -54,8 +64,15 @@ struct k2k_registry {
 	k2k_u64 batch_thread;
 	struct k2k_map map;
 	struct k2k_clock clock;
+	const struct k2k_simulated_time *simulated; /* of a simulation, else null */
 	k2k_u64 ledger_full_at;
-	uint32_t kept_lease;    /* lease.h */
+	k2k_u64 kernels_full_at;
+	uint64_t kernels_swept_ns;        /* when a sweep found nothing; under kernel_mutex */
+	struct k2k_own_leases own_leases; /* BROKER */
+	/* BROKER: its open reservations; under the lock of reservations (lease.h) */
+	struct k2k_reserved reserved;
+	/* BROKER: an acquire's copies of what the others hold, for each lock */
+	struct k2k_holding *others;
 	k2k_u64 watched_second; /* ADMIN, OBSERVER: when the name was last checked */
 
 	struct k2k_agent agent; /* its table has the descriptors of defs and live, and the locks */
@@ -77,9 +94,10 @@ struct k2k_registry {
 	/* ADMIN: what the newest repair cut out; under the mutex */
 	struct k2k_finding *cuts;
 	size_t cut_count;
-	k2k_u32 sleepers;   /* those of the users that are in k2k_audit_wait() */
-	k2k_u32 idle_wakes; /* of k2k_audit_wait(), in a row, without a new event */
-	k2k_u32 users;      /* calls outside of read sections: close waits for them */
+	struct k2k_name_table names; /* ADMIN: in a batch; under the mutex */
+	k2k_u32 sleepers;            /* those of the users that are in k2k_audit_wait() */
+	k2k_u32 idle_wakes;          /* of k2k_audit_wait(), in a row, without a new event */
+	k2k_u32 users;               /* calls outside of read sections: close waits for them */
 	char name[K2K_NAME_MAX + 1];
 	uint64_t timeout_ns;
 	uint64_t held_up_by; /* during an open: the pid of a destroyer */
@@ -130,19 +148,20 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 }
 
 /*
- * The fast path of k2k_enter() for a broker's message. True: a read section has begun. False: use
- * k2k_enter(), which finds out why.
+ * The fast path of k2k_enter() for a broker's message. True: a read section has begun, which
+ * k2k_read_end() ends. False: use k2k_enter(), which finds out why.
  */
 static inline bool k2k_enter_fast(struct k2k_registry *reg)
 {
-	if (k2k_unlikely(!reg || !k2k_thread_self))
+	struct k2k_thread *self = k2k_thread_self;
+
+	if (k2k_unlikely(!reg || !self || !k2k_read_try_begin(self)))
 		return false;
-	k2k_read_lock();
 	K2K_DELAY(entered);
 	/* observe[gate]: the handle's fields */
 	if (k2k_likely(k2k_load_acquire(reg->gate) == K2K_GATE_BROKER))
 		return true;
-	k2k_read_unlock();
+	k2k_read_end();
 	return false;
 }
 

@@ -44,15 +44,25 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 	}
 }
 
-int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
+/* The bucket of a record that only we remove: its claimer stored the key before it linked it. */
+static uint32_t bucket_of(const struct k2k_hash *hash, uint32_t index)
 {
 	const struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
-	uint32_t bucket, link, steps = 0;
 
-	/* relaxed: only the writer calls this, for records that only the writer removes */
-	bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
-	                         k2k_load_relaxed(&entry->key));
-	link = k2k_load_acquire(&hash->heads[bucket]); /* observe[entry-link]: fields */
+	/* relaxed, both: see above */
+	return k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen), k2k_load_relaxed(&entry->key));
+}
+
+int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
+{
+	return k2k_hash_is_linked_in(hash, bucket_of(hash, index), index);
+}
+
+int k2k_hash_is_linked_in(const struct k2k_hash *hash, uint32_t bucket, uint32_t index)
+{
+	/* observe[entry-link]: fields */
+	uint32_t link = k2k_load_acquire(&hash->heads[bucket]), steps = 0;
+
 	/* observe[entry-link] */
 	for (; link != 0; link = k2k_load_acquire(&k2k_pool_at(&hash->pool, link - 1)->next)) {
 		if (link > hash->pool.capacity || steps++ > hash->pool.capacity)
@@ -69,14 +79,17 @@ int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index)
  */
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index)
 {
+	return k2k_hash_unlink_in(hash, bucket_of(hash, index), index);
+}
+
+int k2k_hash_unlink_in(const struct k2k_hash *hash, uint32_t bucket, uint32_t index)
+{
 	struct k2k_shm_entry *entry = k2k_pool_at(&hash->pool, index);
 	/*
 	 * relaxed: only the single remover, which is this process, changes the link of a linked
-	 * record; the claimer stored the key before it linked the record
+	 * record
 	 */
 	uint32_t next = k2k_load_relaxed(&entry->next);
-	uint32_t bucket = k2k_hash_bucket(hash, k2k_load_relaxed(&entry->gen),
-	                                  k2k_load_relaxed(&entry->key));
 
 	for (;;) {
 		/* observe[entry-link]: fields */

@@ -5,12 +5,16 @@
  * 1. One compare-exchange inserts a record at the head of its chain. All fields of the record are
  *    written before.
  * 2. Only one process at a time removes records, the writer of defs: by one store, or by one
- *    compare-exchange at the head.
+ *    compare-exchange at the head. (In the directory of kernels: one process for each bucket, see
+ *    kernel.h.)
  * 3. A removed record keeps its link until it is reused, and it is reused only after a grace
  *    period. So a reader that has reached the record inside a read section can follow its link.
+ *    (Records of kernels are reused at once: there each reader is one of 4, and what it has missed
+ *    was not in the chain all the time, because a chain grows at its head only.)
  * 4. A reader without a read section (observer, administrator) may reach a record that has been
- *    reused. If the record belongs to another bucket now, the walk starts again. If it belongs to
- *    the same bucket, its link leads to an earlier head of that chain, so the walk misses nothing.
+ *    reused, or is being reused, and follow its link into another chain. If it meets a record of
+ *    another bucket, the walk starts again. If it finds nothing, its caller believes that only if
+ *    the token shows that no record was reused (grace.h 6).
  * 5. Every walk has a bound: damage leads to K2K_ECORRUPT, never to an endless loop.
  * 6. If two processes insert the same key, the loser of the compare-exchange searches the records
  *    inserted meanwhile before it tries again, and finds the winner's record.
@@ -146,5 +150,11 @@ int k2k_hash_insert(const struct k2k_hash *hash, uint32_t index, const struct k2
 int k2k_hash_unlink(const struct k2k_hash *hash, uint32_t index);
 /* Called by the single remover; changes nothing. 0: linked; K2K_HASH_ABSENT; K2K_ECORRUPT. */
 int k2k_hash_is_linked(const struct k2k_hash *hash, uint32_t index);
+/*
+ * The same for the single remover of one bucket: a record whose key it does not rely on, since the
+ * record may be in use for another bucket by now.
+ */
+int k2k_hash_unlink_in(const struct k2k_hash *hash, uint32_t bucket, uint32_t index);
+int k2k_hash_is_linked_in(const struct k2k_hash *hash, uint32_t bucket, uint32_t index);
 
 #endif

@@ -1,54 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lease.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 
 #include "clock.h"
 #include "delay.h"
+#include "lease_fast.h"
+#include "thread.h"
 
 #define LOOKS 32 /* between two pauses, while a claim is kept */
 /* how long a claim is kept: enough for two looks of the others, which may be preempted in them */
 #define KEEP_NS UINT64_C(5000000)
 #define PAUSE_NS UINT64_C(20000)
-#define READS 64 /* of one record: each repetition means that some broker took it meanwhile */
+/* how often a record becomes IDLE before it is kept instead of one of another lock */
+#define KEEP_AFTER 16
 
-static int corrupt(uint32_t slot, const char *what)
+/* ---- our own record ------------------------------------------------------------------- */
+
+/* find_own() in one row. */
+static int find_in_row(const struct k2k_leaser *leaser, const struct k2k_lease_key *key,
+                       struct k2k_shm_lease **record, uint64_t *word)
 {
-	return k2k_fail_values(K2K_ECORRUPT, "leases", "row", K2K_SLOTS, slot,
-	                       "the leases of tenant slot %u: %s", slot, what);
-}
-
-/* ---- keys ----------------------------------------------------------------- */
-
-struct key {
-	uint32_t slot, broker_slot;
-	uint64_t generation;
-};
-
-static inline uint64_t whose(const struct key *key)
-{
-	return (uint64_t)key->broker_slot << 32 | key->slot;
-}
-
-static inline bool matches(const struct k2k_shm_lease *record, const struct key *key)
-{
-	/* relaxed, all: our own record, or between two loads of `use` */
-	return k2k_load_relaxed(&record->whose) == whose(key) &&
-	       k2k_load_relaxed(&record->gen) == key->generation;
-}
-
-/* Finds our record of the tenant, LIVE or IDLE. *word: its state. 0, K2K_ENOTHELD, K2K_ECORRUPT. */
-static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation,
-                    struct k2k_shm_lease **record, uint64_t *word)
-{
-	const struct key key = { slot, leaser->broker->slot, generation };
 	/* relaxed: only the slot's owner writes it, and its owner before us was dead */
-	uint32_t link = k2k_load_relaxed(&leaser->map->lease_rows[slot].record[key.broker_slot]);
+	uint32_t link = k2k_load_relaxed(k2k_lease_link(leaser->map, key));
 
 	if (link == 0)
 		return K2K_ENOTHELD;
 	if (k2k_unlikely(link > leaser->map->sizes.leases))
-		return corrupt(slot, "a word of the row leads outside of the table");
+		return k2k_lease_corrupt(key, "a word of the row leads outside of the table");
 	*record = &leaser->map->leases[link - 1];
 	/* observe[entry-state]: our own stores, or that the record is another broker's */
 	*word = k2k_load_acquire(&(*record)->state);
@@ -60,150 +41,68 @@ static int find_own(const struct k2k_leaser *leaser, uint32_t slot, uint64_t gen
 	    k2k_entry_state(*word) < K2K_ENTRY_LIVE ||
 	    /* relaxed: our own store, or damage */
 	    k2k_load_relaxed(&(*record)->incarnation) != leaser->broker->incarnation ||
-	    !matches(*record, &key))
+	    !k2k_lease_matches(*record, key))
 		return K2K_ENOTHELD;
 	return 0;
 }
 
-static inline bool holds_nothing(const struct k2k_shm_lease *record)
+/*
+ * Finds our record, LIVE or IDLE. *word: its state. key->away: its row. 0, K2K_ENOTHELD,
+ * K2K_ECORRUPT.
+ */
+static int find_own(const struct k2k_leaser *leaser, struct k2k_lease_key *key,
+                    struct k2k_shm_lease **record, uint64_t *word)
 {
-	/* relaxed, both: our own record */
-	return k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held) == 0 &&
-	       k2k_load_relaxed(&record->claims[K2K_RESOURCE_GPU_MEMORY].held) == 0;
+	uint32_t reach = k2k_lease_reach(leaser->map, key);
+	int code;
+
+	for (key->away = 0;; key->away++) {
+		code = find_in_row(leaser, key, record, word);
+		if (k2k_likely(code != K2K_ENOTHELD) || key->away >= reach)
+			return code;
+	}
 }
 
-/* ---- taking a record ----------------------------------------------------------------- */
-
-/* The incarnations that were found alive, so that the kernel is asked once about each. */
-struct roll_call {
-	struct k2k_liveness *liveness;
-	uint32_t count;
-	uint64_t living[K2K_SLOTS];
-};
-
-static bool is_alive(struct roll_call *roll, uint64_t incarnation)
+/* Does our word of this row lead to a record that we have LIVE in this row? */
+static bool leads_to_ours(const struct k2k_leaser *leaser, const struct k2k_lease_key *key)
 {
-	for (uint32_t i = 0; i < roll->count; i++)
-		if (roll->living[i] == incarnation)
-			return true;
-	if (!k2k_liveness_alive(roll->liveness, incarnation))
+	/* relaxed, here and below: only we write it */
+	uint32_t link = k2k_load_relaxed(k2k_lease_link(leaser->map, key));
+	const struct k2k_shm_lease *record;
+	struct k2k_lease_key other;
+
+	if (link == 0 || link > leaser->map->sizes.leases)
 		return false;
-	if (roll->count < K2K_SLOTS)
-		roll->living[roll->count++] = incarnation;
+	record = &leaser->map->leases[link - 1];
+	/* observe[entry-state]: as in find_in_row() */
+	if (k2k_load_acquire(&record->state) !=
+	    k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation))
+		return false;
+	other = k2k_lease_key_of(k2k_load_relaxed(&record->whose), 0);
+	return other.reservation &&
+	       k2k_lease_place(leaser->map, &other) == k2k_lease_place(leaser->map, key);
+}
+
+/* key->away: the first row whose word of ours is of no use any more. False: there is none. */
+static bool find_row(const struct k2k_leaser *leaser, struct k2k_lease_key *key)
+{
+	key->away = 0;
+	if (!key->reservation)
+		return true;
+	while (leads_to_ours(leaser, key))
+		/* the rows of a small table are around sooner than the reach */
+		if (key->away++ == K2K_RESERVE_REACH || key->away > leaser->map->reserve_mask)
+			return false;
 	return true;
 }
 
-bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation)
-{
-	for (uint32_t i = 0; i < K2K_SLOTS; i++)
-		if (k2k_load_acquire(&map->slots[i].owner) == incarnation) /* observe[slot-owner] */
-			return k2k_lease_is_incarnation(incarnation) &&
-			       /*
-			        * observe[slot-death-reported]: reported before its records are
-			        * reused
-			        */
-			       k2k_load_acquire(&map->slots[i].death_reported) != incarnation;
-	return false;
-}
-
-static bool try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_t word)
-{
-	/* observe[entry-state]: the last owner's stores; publish[entry-state]: the mark above it */
-	return k2k_cas_acq_rel(&leaser->map->leases[index].state, &word,
-	                       k2k_entry_word(K2K_ENTRY_CLAIMED, leaser->broker->incarnation));
-}
-
-/* Takes a record that was never used. While there is one, no broker loses an IDLE record. */
-static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
-{
-	k2k_u32 *mark = &leaser->map->live->lease_pool.high;
-	uint32_t high = k2k_load_relaxed(mark); /* relaxed: the CAS decides */
-
-	while (high < leaser->map->sizes.leases) {
-		*index = high;
-		/* publish[pool-high]: before the claim of the record below it */
-		if (k2k_cas_acq_rel(mark, &high, high + 1) &&
-		    try_take(leaser, *index, K2K_ENTRY_FREE))
-			return true;
-	}
-	return false;
-}
-
-/*
- * May we change the state of our LIVE record? Only while its registration is there and no repair
- * has set it aside: then the grace period after which the writer frees it can't end before our read
- * section does. Otherwise the writer may have looked already: if it were taken and LIVE again, the
- * writer's CAS could not tell the new use from the old one, and would free what is held.
- */
-static bool may_change(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
-{
-	/* relaxed, all: our own record */
-	uint32_t slot = (uint32_t)k2k_load_relaxed(&record->whose);
-
-	return k2k_load_relaxed(&record->incarnation) == leaser->broker->incarnation &&
-	       slot < leaser->map->sizes.tenants &&
-	       leaser->is_registered(leaser->map, slot, k2k_load_relaxed(&record->gen));
-}
-
-/* Takes the record that we keep LIVE, if it holds nothing: better than another broker's. */
-static bool take_kept(const struct k2k_leaser *leaser, uint32_t *index)
-{
-	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
-	struct k2k_shm_lease *record;
-
-	if (*leaser->kept == 0)
-		return false;
-	*index = *leaser->kept - 1;
-	record = &leaser->map->leases[*index];
-	/* observe[entry-state]: still ours, or freed with its tenant */
-	if (k2k_load_acquire(&record->state) == live && !may_change(leaser, record))
-		return false;
-	*leaser->kept = 0;
-	return holds_nothing(record) && try_take(leaser, *index, live);
-}
-
-static int take(const struct k2k_leaser *leaser, uint32_t *index)
-{
-	const struct k2k_map *map = leaser->map;
-	uint32_t start = k2k_load_relaxed(&map->live->lease_pool.hint); /* relaxed: a hint */
-	struct roll_call roll = { .liveness = leaser->liveness };
-	bool unreported = false;
-
-	if (take_fresh(leaser, index) || take_kept(leaser, index))
-		return 0;
-	if (start >= map->sizes.leases)
-		start = 0;
-	for (uint32_t i = 0; i < map->sizes.leases; i++) {
-		uint32_t at = start + i < map->sizes.leases ? start + i
-		                                            : start + i - map->sizes.leases;
-		/* observe[entry-state]: the stores before this state */
-		uint64_t word = k2k_load_acquire(&map->leases[at].state);
-		unsigned int state = k2k_entry_state(word);
-
-		if (state == K2K_ENTRY_LIVE || state == K2K_ENTRY_CLAIMED) {
-			if (is_alive(&roll, k2k_entry_above(word)))
-				continue;
-			if (k2k_lease_death_unreported(map, k2k_entry_above(word))) {
-				unreported = true;
-				continue;
-			}
-		}
-		if (!try_take(leaser, at, word))
-			continue;
-		k2k_store_relaxed(&map->live->lease_pool.hint, at + 1); /* relaxed: a hint */
-		*index = at;
-		return 0;
-	}
-	return unreported ? K2K_LEASE_REPORT_DEATHS : K2K_EFULL;
-}
-
 /* Fills a record that we have CLAIMED. The table in lease.h says what a kill in here leaves. */
-static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct key *key)
+static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct k2k_lease_key *key)
 {
 	const struct k2k_map *map = leaser->map;
 	struct k2k_shm_lease *record = &map->leases[index];
 	uint64_t use = k2k_load_relaxed(&record->use) | 1; /* relaxed: we own the record */
-	uint64_t bit = UINT64_C(1) << key->broker_slot;
+	uint64_t bit = k2k_slot_bit(map, key->broker_slot);
 
 	k2k_store_relaxed(&record->use, use); /* relaxed: ordered by the fence */
 	/*
@@ -213,29 +112,36 @@ static void fill(const struct k2k_leaser *leaser, uint32_t index, const struct k
 	k2k_fence_release();
 	/* relaxed, all: between the two stores of `use` */
 	k2k_store_relaxed(&record->gen, key->generation);
-	k2k_store_relaxed(&record->whose, whose(key));
+	k2k_store_relaxed(&record->whose, k2k_lease_whose(key));
 	k2k_store_relaxed(&record->incarnation, leaser->broker->incarnation);
 	for (int i = 0; i < K2K_RESOURCES; i++) {
 		k2k_store_relaxed(&record->claims[i].asked, 0);
 		k2k_store_relaxed(&record->claims[i].ended, 0);
 		k2k_store_relaxed(&record->claims[i].held, 0);
 	}
+	k2k_store_relaxed(&record->moving, 0);
+	k2k_store_relaxed(&record->named, 0);
 	K2K_DELAY(filled);
 	k2k_store_release(&record->use, use + 1); /* publish[lease-use]: the words of this use */
 	/* publish[lease-link]: the record's use */
-	k2k_store_release(&map->lease_rows[key->slot].record[key->broker_slot], index + 1);
-	/* relaxed: only we set our bit */
-	if (!(k2k_load_relaxed(&map->cells[key->slot].lease_brokers) & bit))
+	k2k_store_release(k2k_lease_link(map, key), index + 1);
+	/*
+	 * relaxed: a bit that is set stays set. If another broker has set ours, fence[lease-claim]
+	 * is what makes our row visible to those who must see our claim
+	 */
+	if (!(k2k_load_relaxed(k2k_lease_brokers(map, key)) & bit))
 		/* publish[lease-link]: the row */
-		k2k_or_release(&map->cells[key->slot].lease_brokers, bit);
+		k2k_or_release(k2k_lease_brokers(map, key), bit);
+	if (key->away)
+		k2k_lease_reach_row(map, key);
 	/* publish[entry-state]: all of the above */
 	k2k_store_release(&record->state,
 	                  k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation));
 }
 
 /* Makes a record of ours LIVE. `found` and `word` are the results of find_own(). */
-static int obtain(const struct k2k_leaser *leaser, const struct key *key, int found, uint64_t word,
-                  struct k2k_shm_lease **record)
+static int obtain(const struct k2k_leaser *leaser, struct k2k_lease_key *key, int found,
+                  uint64_t word, struct k2k_shm_lease **record)
 {
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
 	uint32_t index;
@@ -244,7 +150,9 @@ static int obtain(const struct k2k_leaser *leaser, const struct key *key, int fo
 	/* observe[entry-state], publish[entry-state]: ours again, unless another broker took it */
 	if (found == 0 && (word == live || k2k_cas_acq_rel(&(*record)->state, &word, live)))
 		return 0;
-	code = take(leaser, &index);
+	if (!find_row(leaser, key))
+		return K2K_EFULL;
+	code = k2k_lease_take(leaser, &index);
 	if (code)
 		return code;
 	K2K_DELAY(lease_taken);
@@ -263,9 +171,9 @@ static bool make_idle(const struct k2k_leaser *leaser, uint32_t index)
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
 
 	/* observe[entry-state]: still ours, or not */
-	if (k2k_load_acquire(&record->state) != live || !holds_nothing(record))
+	if (k2k_load_acquire(&record->state) != live || !k2k_lease_holds_nothing(record))
 		return true;
-	if (!may_change(leaser, record))
+	if (!k2k_lease_may_change(leaser, record))
 		return false;
 	/* observe[entry-state]: as above; publish[entry-state]: our last stores there */
 	k2k_cas_acq_rel(&record->state, &live,
@@ -273,118 +181,47 @@ static bool make_idle(const struct k2k_leaser *leaser, uint32_t index)
 	return true;
 }
 
-/*
- * After a release or a refusal: if the record holds nothing now, it becomes the one that we keep,
- * and the one that we kept before becomes IDLE. If that one has to stay LIVE, this one becomes
- * IDLE: we never have two LIVE ones that hold nothing.
- */
-static inline void rest(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
+/* `link` becomes the record that we keep, in place of `before`, which becomes IDLE. */
+static bool keep_instead(const struct k2k_leaser *leaser, uint64_t before, uint32_t link)
 {
-	uint32_t link = (uint32_t)(record - leaser->map->leases) + 1, before = *leaser->kept;
+	struct k2k_lease_lock *lock = &leaser->own->locks[leaser->lock];
+	bool kept;
 
-	if (before == link || !holds_nothing(record))
+	/*
+	 * Another thread may be using the other lock's record, so that one is left alone until this
+	 * one has come here often.
+	 */
+	if (lock->idled != link) {
+		lock->idled = link;
+		lock->times = 0;
+	}
+	if (before >> 32 != leaser->lock && ++lock->times < KEEP_AFTER)
+		return false;
+	if (!k2k_lease_lock_kept(leaser, before))
+		return false;
+	kept = make_idle(leaser, (uint32_t)before - 1);
+	if (kept) {
+		lock->times = 0;
+		/* relaxed: under the lock of the one before, and of this one */
+		k2k_store_relaxed(&leaser->own->kept, (uint64_t)leaser->lock << 32 | link);
+	}
+	k2k_lease_unlock_kept(leaser, before);
+	return kept;
+}
+
+void k2k_lease_rest(const struct k2k_leaser *leaser, const struct k2k_shm_lease *record)
+{
+	uint32_t link = (uint32_t)(record - leaser->map->leases) + 1;
+	uint64_t ours = (uint64_t)leaser->lock << 32 | link;
+	/* relaxed, also the exchange: it leads only to a record that is under a lock */
+	uint64_t before = k2k_load_relaxed(&leaser->own->kept);
+
+	if (k2k_lease_stays(leaser->map, leaser->own, leaser->lock, record))
 		return;
-	if (before && !make_idle(leaser, before - 1)) {
+	if (before == 0 && k2k_cas_relaxed(&leaser->own->kept, &before, ours))
+		return;
+	if (!keep_instead(leaser, before, link))
 		make_idle(leaser, link - 1);
-		return;
-	}
-	*leaser->kept = link;
-}
-
-/* ---- reading other brokers' records -------------------------------------------------- */
-
-/* Copies one use of the record that the row leads to. 0; K2K_ENOTHELD: it counts nothing here. */
-static int copy(const struct k2k_map *map, const struct key *key, struct k2k_holding *holding)
-{
-	for (int tries = 0; tries < READS; tries++) {
-		/* observe[lease-link]: the record's use */
-		uint32_t link = k2k_load_acquire(
-			&map->lease_rows[key->slot].record[key->broker_slot]);
-		const struct k2k_shm_lease *record;
-		bool counts;
-
-		if (link == 0)
-			return K2K_ENOTHELD;
-		if (link > map->sizes.leases)
-			return corrupt(key->slot, "a word of the row leads outside of the table");
-		record = &map->leases[link - 1];
-		holding->index = link - 1;
-		holding->broker_slot = key->broker_slot;
-		/* observe[lease-use]: the zeroes of this use, or later values */
-		holding->use = k2k_load_acquire(&record->use);
-		if (holding->use & 1)
-			/* the record is being filled: its last owner held nothing or is dead */
-			return K2K_ENOTHELD;
-		/* relaxed: between the two loads of `use` */
-		holding->incarnation = k2k_load_relaxed(&record->incarnation);
-		counts = matches(record, key) && k2k_lease_is_incarnation(holding->incarnation);
-		for (int i = 0; i < K2K_RESOURCES; i++) {
-			/*
-			 * observe[lease-ended]: first, so that the claim that ended is in `asked`
-			 * below, and a sum is never too low
-			 */
-			holding->ended[i] = k2k_load_acquire(&record->claims[i].ended);
-			/* observe[lease-asked]: the use before it */
-			holding->asked[i] = k2k_load_acquire(&record->claims[i].asked);
-			/* observe[lease-held]: the claim before it */
-			holding->held[i] = k2k_load_acquire(&record->claims[i].held);
-		}
-		/* fence[lease-reset] with that of fill(): the words above, before `use` again */
-		k2k_fence_acquire();
-		/* relaxed: ordered by the fence */
-		if (k2k_load_relaxed(&record->use) == holding->use)
-			return counts ? 0 : K2K_ENOTHELD;
-	}
-	return k2k_fail(K2K_ECORRUPT, "leases", "use",
-	                "a lease record changed its use during %d reads in a row", READS);
-}
-
-int k2k_lease_collect(const struct k2k_map *map, uint32_t slot, uint64_t generation,
-                      struct k2k_holdings *holdings)
-{
-	/* observe[lease-link]: the row */
-	uint64_t brokers = k2k_load_acquire(&map->cells[slot].lease_brokers);
-
-	holdings->count = 0;
-	for (; brokers; brokers &= brokers - 1) {
-		const struct key key = { slot, (uint32_t)__builtin_ctzll(brokers), generation };
-		int code = copy(map, &key, &holdings->list[holdings->count]);
-
-		if (code && code != K2K_ENOTHELD)
-			return code;
-		holdings->count += code == 0;
-	}
-	return 0;
-}
-
-int k2k_lease_sum(const struct k2k_map *map, struct k2k_liveness *liveness, uint32_t slot,
-                  uint64_t generation, uint64_t held[K2K_RESOURCES])
-{
-	struct k2k_holdings holdings;
-	uint64_t incarnations[K2K_SLOTS];
-	const struct k2k_holding *holders[K2K_SLOTS];
-	bool alive[K2K_SLOTS];
-	uint32_t count = 0;
-	int code = k2k_lease_collect(map, slot, generation, &holdings);
-
-	held[0] = held[1] = 0;
-	for (uint32_t i = 0; !code && i < holdings.count; i++) {
-		const struct k2k_holding *h = &holdings.list[i];
-
-		if (!h->held[0] && !h->held[1])
-			continue;
-		holders[count] = h;
-		incarnations[count++] = h->incarnation;
-	}
-	if (count)
-		k2k_liveness_ask(liveness, incarnations, alive, count);
-	for (uint32_t i = 0; i < count; i++) {
-		if (!alive[i])
-			continue;
-		held[0] = k2k_sat_add(held[0], holders[i]->held[0]);
-		held[1] = k2k_sat_add(held[1], holders[i]->held[1]);
-	}
-	return code;
 }
 
 /* ---- acquire ------------------------------------------------------------------- */
@@ -407,10 +244,21 @@ static uint64_t narrow(k2k_sum sum)
 
 /* An acquire, and the result of its last look. */
 struct attempt {
-	const struct k2k_leaser *leaser;
+	const struct k2k_map *map;
+	struct k2k_liveness *liveness;
 	const struct k2k_lease_request *request;
+	uint32_t own_slot; /* NO_SLOT: of no broker */
 	uint64_t own_held;
+	struct k2k_bound bound; /* of the last look */
 	uint64_t used, limit;
+	/* room for copies of what the others hold and want, one of each broker slot */
+	struct k2k_holding *list;
+};
+#define NO_SLOT UINT32_MAX
+
+struct others {
+	struct k2k_holding *list;
+	uint32_t count;
 };
 
 static uint64_t wanted(const struct k2k_holding *h, enum k2k_resource resource)
@@ -418,30 +266,98 @@ static uint64_t wanted(const struct k2k_holding *h, enum k2k_resource resource)
 	return h->asked[resource] - h->ended[resource];
 }
 
-/* As copy(), but only adds what is wanted of one resource. False: use look_slow(). */
-static bool add_fast(const struct k2k_map *map, const struct key *key, enum k2k_resource resource,
-                     k2k_sum *sum)
+/* As copy(), but only what is wanted of one resource. False: use look_slow(). */
+static inline __attribute__((always_inline)) bool load_wanted(const struct k2k_shm_lease *record,
+                                                              uint64_t whose, uint64_t generation,
+                                                              enum k2k_resource resource,
+                                                              uint64_t *wanted)
 {
-	/* observe[lease-link]: the record's use */
-	uint32_t link = k2k_load_acquire(&map->lease_rows[key->slot].record[key->broker_slot]);
-	const struct k2k_shm_lease *record;
-	uint64_t use, ended, asked;
+	uint64_t use = k2k_load_acquire(&record->use); /* observe[lease-use]: as in copy() */
+	const struct k2k_shm_claim *claim = &record->claims[resource];
+	uint64_t ended;
 
-	if (link - 1 >= map->sizes.leases)
-		return link == 0;
-	record = &map->leases[link - 1];
-	use = k2k_load_acquire(&record->use); /* observe[lease-use]: as in copy() */
-	if (use & 1)
+	*wanted = 0;
+	if (k2k_unlikely(use & 1))
 		return true;
-	if (matches(record, key)) {
-		/* observe[lease-ended]: before asked */
-		ended = k2k_load_acquire(&record->claims[resource].ended);
-		/* observe[lease-asked] */
-		asked = k2k_load_acquire(&record->claims[resource].asked);
-		*sum += asked - ended;
+	/* relaxed, both: between the two loads of `use` */
+	if (k2k_likely(k2k_load_relaxed(&record->whose) == whose &&
+	               k2k_load_relaxed(&record->gen) == generation)) {
+		ended = k2k_load_acquire(&claim->ended); /* observe[lease-ended]: before asked */
+		*wanted = k2k_load_acquire(&claim->asked) - ended; /* observe[lease-asked] */
 	}
 	k2k_fence_acquire();                          /* fence[lease-reset] with that of fill() */
 	return k2k_load_relaxed(&record->use) == use; /* relaxed: ordered by the fence */
+}
+
+/* Takes from *room what this broker wants. As k2k_lease_take_others(). */
+static inline __attribute__((always_inline)) bool take_other(const struct k2k_map *map,
+                                                             const struct k2k_lease_row *row,
+                                                             uint32_t broker,
+                                                             enum k2k_resource resource,
+                                                             uint64_t *room)
+{
+	/* observe[lease-link]: the record's use */
+	uint32_t link = k2k_load_acquire(&row->words[broker]);
+	uint64_t wanted;
+
+	if (k2k_unlikely(link - 1 >= map->sizes.leases))
+		return link == 0;
+	if (k2k_unlikely(!load_wanted(&map->leases[link - 1], k2k_lease_whose_in(row, broker),
+	                              row->generation, resource, &wanted) ||
+	                 wanted > *room))
+		return false;
+	*room -= wanted;
+	return true;
+}
+
+bool k2k_lease_take_others(const struct k2k_map *map, const struct k2k_lease_row *of, uint64_t bits,
+                           uint32_t own_slot, enum k2k_resource resource, uint64_t *room)
+{
+	const struct k2k_lease_row row = *of;
+	struct k2k_slots brokers;
+	uint64_t left = *room;
+	uint32_t broker;
+
+	if (k2k_likely(map->slot_shift == 0)) {
+		/* as k2k_slots_next(), with fewer instructions */
+		for (bits &= k2k_slot_bits(map); bits; bits &= bits - 1)
+			if (!take_other(map, &row, (uint32_t)__builtin_ctzll(bits), resource,
+			                &left))
+				return false;
+	} else {
+		k2k_slots_begin(&brokers, map, bits);
+		while (k2k_slots_next(&brokers, &broker))
+			if (broker != own_slot && !take_other(map, &row, broker, resource, &left))
+				return false;
+	}
+	*room = left;
+	return true;
+}
+
+/* What is booked, as of now; or as of a moment that a commit has seen (k2k_lease_commit()). */
+static inline uint64_t load_booked(const struct attempt *a, const struct k2k_bound *bound)
+{
+	uint64_t booked;
+
+	if (!a->request->booked)
+		return 0;
+	booked = a->request->booked(a->map, a->request, bound);
+	k2k_fence_acquire(); /* fence[lease-moving] with that of k2k_lease_begin_move() */
+	return booked;
+}
+
+/* Brings *bound up to date. *booked is what was booked at a moment when it was in force. */
+static int bound_now(const struct attempt *a, struct k2k_bound *bound, uint64_t *booked)
+{
+	uint64_t version;
+	int code;
+
+	do {
+		version = bound->version;
+		*booked = load_booked(a, bound);
+		code = a->request->bound(a->map, a->request, bound);
+	} while (!code && bound->version != version);
+	return code;
 }
 
 /*
@@ -451,26 +367,28 @@ static bool add_fast(const struct k2k_map *map, const struct key *key, enum k2k_
 static bool fits_fast(struct attempt *a)
 {
 	const struct k2k_lease_request *request = a->request;
-	const struct k2k_map *map = a->leaser->map;
-	/* observe[lease-link]: the row */
-	uint64_t brokers = k2k_load_acquire(&map->cells[request->slot].lease_brokers);
-	k2k_sum sum = (k2k_sum)a->own_held + request->amount;
+	struct k2k_lease_key key = request->key;
+	uint32_t reach = k2k_lease_reach(a->map, &key);
+	uint64_t room, booked;
 
-	a->limit = request->limit(map, request->slot, request->resource);
-	for (brokers &= ~(UINT64_C(1) << a->leaser->broker->slot); brokers;
-	     brokers &= brokers - 1) {
-		const struct key key = { request->slot, (uint32_t)__builtin_ctzll(brokers),
-			                 request->generation };
+	if (request->bound(a->map, request, &a->bound) != 0 || a->bound.limit < a->own_held ||
+	    a->bound.limit - a->own_held < request->amount)
+		return false;
+	room = a->bound.limit - a->own_held - request->amount;
+	for (key.away = 0; key.away <= reach; key.away++) {
+		struct k2k_lease_row row = k2k_lease_row(a->map, &key);
 
-		if (!add_fast(map, &key, request->resource, &sum))
+		if (!k2k_lease_take_row(a->map, &row, a->own_slot, request->resource, &room))
 			return false;
 	}
-	a->used = narrow(sum);
-	return sum <= a->limit;
+	booked = load_booked(a, &a->bound);
+	a->limit = a->bound.limit;
+	a->used = a->limit - k2k_sat_sub(room, booked);
+	return booked <= room;
 }
 
 /* Own held + n + what the others want. Our own claim is n, so our record is not among them. */
-static k2k_sum sum_wanted(const struct attempt *a, const struct k2k_holdings *others)
+static k2k_sum sum_wanted(const struct attempt *a, const struct others *others)
 {
 	k2k_sum sum = (k2k_sum)a->own_held + a->request->amount;
 
@@ -479,7 +397,7 @@ static k2k_sum sum_wanted(const struct attempt *a, const struct k2k_holdings *ot
 	return sum;
 }
 
-static k2k_sum sum_held(const struct attempt *a, const struct k2k_holdings *others)
+static k2k_sum sum_held(const struct attempt *a, const struct others *others)
 {
 	k2k_sum sum = a->own_held;
 
@@ -488,61 +406,85 @@ static k2k_sum sum_held(const struct attempt *a, const struct k2k_holdings *othe
 	return sum;
 }
 
-static k2k_sum sum_of_turn(const struct attempt *a, const struct k2k_holdings *others)
+static k2k_sum sum_of_turn(const struct attempt *a, const struct others *others)
 {
 	k2k_sum sum = (k2k_sum)a->own_held + a->request->amount;
 
 	for (uint32_t i = 0; i < others->count; i++) {
 		const struct k2k_holding *h = &others->list[i];
 
-		sum += h->broker_slot < a->leaser->broker->slot ? wanted(h, a->request->resource)
-		                                                : h->held[a->request->resource];
+		sum += h->broker_slot < a->own_slot ? wanted(h, a->request->resource)
+		                                    : h->held[a->request->resource];
 	}
 	return sum;
 }
 
-static int collect_others(const struct attempt *a, struct k2k_holdings *others)
+static int collect_others(const struct attempt *a, struct others *others)
 {
-	int code = k2k_lease_collect(a->leaser->map, a->request->slot, a->request->generation,
-	                             others);
-	uint32_t kept = 0;
+	enum k2k_resource resource = a->request->resource;
+	struct k2k_lease_walk walk;
+	struct k2k_holding h;
 
-	for (uint32_t i = 0; !code && i < others->count; i++) {
-		const struct k2k_holding *h = &others->list[i];
-
-		if (h->broker_slot != a->leaser->broker->slot &&
-		    (wanted(h, a->request->resource) || h->held[a->request->resource]))
-			others->list[kept++] = *h;
+	others->list = a->list;
+	others->count = 0;
+	k2k_lease_walk(&walk, a->map, &a->request->key);
+	while (k2k_lease_next(&walk, &h)) {
+		if (h.broker_slot == a->own_slot || !(wanted(&h, resource) || h.held[resource]))
+			continue;
+		/* a broker has one record of each key, so there is room, unless bytes lie */
+		if (others->count == a->map->sizes.slots)
+			return k2k_lease_corrupt(&a->request->key,
+			                         "more records than broker slots");
+		others->list[others->count++] = h;
 	}
-	others->count = kept;
-	return code;
+	return walk.code;
 }
 
 /* Leaves out the holders that are dead. The caller has read all counters before. */
-static void leave_out_the_dead(const struct attempt *a, struct k2k_holdings *others)
+static void leave_out_the_dead(const struct attempt *a, struct others *others)
 {
-	uint64_t incarnations[K2K_SLOTS];
-	bool alive[K2K_SLOTS];
-	uint32_t kept = 0;
+	uint64_t incarnations[K2K_LIVENESS_AT_ONCE];
+	bool alive[K2K_LIVENESS_AT_ONCE];
+	uint32_t kept = 0, count;
 
-	for (uint32_t i = 0; i < others->count; i++)
-		incarnations[i] = others->list[i].incarnation;
-	k2k_liveness_ask(a->leaser->liveness, incarnations, alive, others->count);
-	for (uint32_t i = 0; i < others->count; i++)
-		if (alive[i])
-			others->list[kept++] = others->list[i];
+	for (uint32_t from = 0; from < others->count; from += count) {
+		const struct k2k_holding *part = &others->list[from];
+
+		count = others->count - from;
+		if (count > K2K_LIVENESS_AT_ONCE)
+			count = K2K_LIVENESS_AT_ONCE;
+		for (uint32_t i = 0; i < count; i++)
+			incarnations[i] = part[i].incarnation;
+		k2k_liveness_ask(a->liveness, incarnations, alive, count);
+		for (uint32_t i = 0; i < count; i++)
+			if (alive[i])
+				others->list[kept++] = part[i];
+	}
 	others->count = kept;
 }
 
-/* Has no holder released anything since its record was copied? */
-static bool still_hold(const struct attempt *a, const struct k2k_holdings *others)
+/*
+ * Is it full of what has been held since the copies, without pause? If a holder is inside a commit,
+ * what it holds may be in `booked` already, and does not count.
+ */
+static bool is_full(const struct attempt *a, const struct others *others, uint64_t limit,
+                    uint64_t booked)
 {
+	k2k_sum sum = (k2k_sum)a->own_held + a->request->amount + booked;
+
 	for (uint32_t i = 0; i < others->count; i++) {
 		const struct k2k_holding *h = &others->list[i];
-		const struct k2k_shm_lease *record = &a->leaser->map->leases[h->index];
+		const struct k2k_shm_lease *record = &a->map->leases[h->index];
+		bool moving;
 
 		if (h->held[a->request->resource] == 0)
 			continue;
+		/*
+		 * observe[lease-moving]: if a commit has ended that was booked in `booked`, its
+		 * `ended` is seen below. fence[lease-moving]: if it was booked there and has not
+		 * ended, it is seen here
+		 */
+		moving = k2k_load_acquire(&record->moving);
 		/*
 		 * observe[lease-ended]: nothing has been released; relaxed: the load of `use` is
 		 * ordered by that acquire
@@ -551,47 +493,49 @@ static bool still_hold(const struct attempt *a, const struct k2k_holdings *other
 		            h->ended[a->request->resource] ||
 		    k2k_load_relaxed(&record->use) != h->use)
 			return false;
+		if (!moving)
+			sum += h->held[a->request->resource];
 	}
-	return true;
+	return sum > limit;
 }
 
 static __attribute__((noinline)) int look_slow(struct attempt *a, enum outcome *outcome)
 {
 	const struct k2k_lease_request *request = a->request;
-	struct k2k_holdings others;
-	uint64_t limit_again;
+	struct k2k_bound later;
+	struct others others;
+	uint64_t booked;
 	k2k_sum sum;
 	int code;
 
 	*outcome = FITS;
-	a->limit = request->limit(a->leaser->map, request->slot, request->resource);
-	code = collect_others(a, &others);
+	code = request->bound(a->map, request, &a->bound);
+	if (!code)
+		code = collect_others(a, &others);
+	/* after the copies and before the liveness checks: the moment that step 4 is about */
+	later = a->bound;
+	if (!code)
+		code = bound_now(a, &later, &booked);
 	if (code)
 		return code;
-	if ((k2k_sum)a->own_held + request->amount > a->limit) {
-		leave_out_the_dead(a, &others);
-		a->used = narrow(sum_held(a, &others));
-		*outcome = FULL;
-		return 0;
-	}
-	sum = sum_wanted(a, &others);
+	a->limit = a->bound.limit;
+	sum = sum_wanted(a, &others) + booked;
 	a->used = narrow(sum);
 	if (sum <= a->limit && !request->exact_used)
 		return 0;
-	/* after the copies and before the liveness checks: the moment that step 4 is about */
-	limit_again = request->limit(a->leaser->map, request->slot, request->resource);
 	leave_out_the_dead(a, &others);
-	sum = sum_wanted(a, &others);
+	/* loaded again, since it must contain what the dead have booked */
+	sum = sum_wanted(a, &others) + load_booked(a, &later);
 	a->used = narrow(sum);
 	if (sum <= a->limit)
 		return 0;
-	sum = sum_held(a, &others);
+	sum = sum_held(a, &others) + booked;
 	a->used = narrow(sum);
-	if (sum + request->amount > limit_again) {
-		a->limit = limit_again;
-		*outcome = still_hold(a, &others) ? FULL : LOOK_AGAIN;
+	if (sum + request->amount > later.limit) {
+		a->limit = later.limit;
+		*outcome = is_full(a, &others, later.limit, booked) ? FULL : LOOK_AGAIN;
 	} else {
-		*outcome = sum_of_turn(a, &others) <= a->limit ? OUR_TURN : GIVE_WAY;
+		*outcome = sum_of_turn(a, &others) + booked <= a->limit ? OUR_TURN : GIVE_WAY;
 	}
 	return 0;
 }
@@ -602,23 +546,29 @@ static inline int look(struct attempt *a, enum outcome *outcome)
 	return !a->request->exact_used && fits_fast(a) ? 0 : look_slow(a, outcome);
 }
 
+/* Has it looked for KEEP_NS? *deadline begins as 0. */
+static bool is_late(uint64_t *deadline)
+{
+	/* the clock is read each time, because a yield takes long on a busy machine */
+	uint64_t now = k2k_clock_monotonic_ns();
+
+	if (!*deadline)
+		*deadline = now + KEEP_NS;
+	return now >= *deadline;
+}
+
 /* Our claim is made. Grants it or withdraws it. As k2k_lease_acquire(). */
 static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 {
-	uint64_t n = a->request->amount, deadline = 0, now;
+	uint64_t n = a->request->amount, deadline = 0;
 	enum outcome outcome = LOOK_AGAIN;
 	int code;
 
 	for (unsigned int i = 1;; i++) {
 		code = look(a, &outcome);
-		if (code || outcome == FITS || outcome == FULL || outcome == GIVE_WAY)
+		if (code || outcome == FITS || outcome == FULL || outcome == GIVE_WAY ||
+		    is_late(&deadline))
 			break;
-		/* the clock is read each time, because a yield takes long on a busy machine */
-		now = k2k_clock_monotonic_ns();
-		if (deadline && now >= deadline)
-			break;
-		if (!deadline)
-			deadline = now + KEEP_NS;
 		if (i % LOOKS == 0)
 			k2k_clock_sleep_ns(PAUSE_NS);
 		else
@@ -626,8 +576,7 @@ static int decide(struct attempt *a, struct k2k_shm_claim *claim)
 	}
 	K2K_DELAY(summed);
 	if (!code && outcome == FITS) {
-		/* relaxed: our own. publish[lease-held]: the use and the claim before it */
-		k2k_store_release(&claim->held, k2k_load_relaxed(&claim->held) + n);
+		k2k_lease_grant(claim, n);
 		return 0;
 	}
 	/* relaxed: our own. publish[lease-ended]: the claim that is withdrawn */
@@ -646,20 +595,33 @@ static int look_before(struct attempt *a)
 	return outcome == FITS ? 0 : outcome == FULL ? K2K_LEASE_AT_LIMIT : K2K_LEASE_AGAIN;
 }
 
+static inline void begin_attempt(struct attempt *a, const struct k2k_leaser *leaser,
+                                 const struct k2k_lease_request *request)
+{
+	*a = (struct attempt){ .map = leaser->map,
+		               .liveness = leaser->liveness,
+		               .request = request,
+		               .own_slot = leaser->broker->slot,
+		               .list = leaser->others };
+}
+
 int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,
                       uint64_t *used, uint64_t *limit)
 {
-	const struct key key = { request->slot, leaser->broker->slot, request->generation };
-	struct attempt a = { .leaser = leaser, .request = request };
+	struct k2k_lease_key key = request->key;
 	struct k2k_shm_lease *record = NULL;
+	struct attempt a;
 	uint64_t word = 0;
-	int found = find_own(leaser, request->slot, request->generation, &record, &word), code;
+	int found, code;
 
+	begin_attempt(&a, leaser, request);
+	key.broker_slot = leaser->broker->slot;
+	found = find_own(leaser, &key, &record, &word);
 	if (found && found != K2K_ENOTHELD)
 		return found;
 	/*
-	 * relaxed, here and below: only we write our own record, under our mutex. An IDLE record is
-	 * not read: it holds nothing, and another broker may have taken it
+	 * relaxed: only we write our own record, under our lock. An IDLE record is not read: it
+	 * holds nothing, and another broker may have taken it
 	 */
 	if (found == 0 && k2k_entry_state(word) == K2K_ENTRY_LIVE)
 		a.own_held = k2k_load_relaxed(&record->claims[request->resource].held);
@@ -670,131 +632,136 @@ int k2k_lease_acquire(const struct k2k_leaser *leaser, const struct k2k_lease_re
 	if (!code) {
 		struct k2k_shm_claim *claim = &record->claims[request->resource];
 
-		/* publish[lease-asked]: the use before it */
-		k2k_store_release(&claim->asked, k2k_load_relaxed(&claim->asked) + request->amount);
-		/*
-		 * fence[lease-claim], with itself in another process: of two that claim, at least
-		 * one sees the other's claim. Without it both could look while both claims are
-		 * still in store buffers.
-		 */
-		k2k_fence_seq_cst();
-		K2K_DELAY(lease_claimed);
+		k2k_lease_claim(claim, request->amount);
 		code = decide(&a, claim);
 		if (code)
-			rest(leaser, record);
+			k2k_lease_rest(leaser, record);
 	}
 	*used = a.used;
 	*limit = a.limit;
 	return code;
 }
 
-int k2k_lease_release(const struct k2k_leaser *leaser, uint32_t slot, uint64_t generation,
-                      enum k2k_resource resource, uint64_t amount)
+int k2k_lease_settle(const struct k2k_leaser *leaser, const struct k2k_lease_request *request,
+                     struct k2k_shm_lease *record)
 {
-	struct k2k_shm_lease *record;
-	struct k2k_shm_claim *claim;
-	uint64_t held, word;
-	int code = find_own(leaser, slot, generation, &record, &word);
+	K2K_UNCANCELLED;
+	struct attempt a;
+	int code;
 
+	begin_attempt(&a, leaser, request);
+	/* relaxed: as in k2k_lease_acquire() */
+	a.own_held = k2k_load_relaxed(&record->claims[request->resource].held);
+	code = decide(&a, &record->claims[request->resource]);
+	if (code)
+		k2k_lease_rest(leaser, record);
+	return code;
+}
+
+/* Finds the counters of our LIVE record that holds as much. 0, K2K_ENOTHELD, K2K_ECORRUPT. */
+static int find_held(const struct k2k_leaser *leaser, const struct k2k_lease_key *of,
+                     enum k2k_resource resource, uint64_t amount, struct k2k_shm_lease **record)
+{
+	struct k2k_lease_key key = *of;
+	uint64_t word;
+	int code;
+
+	key.broker_slot = leaser->broker->slot;
+	code = find_own(leaser, &key, record, &word);
 	if (code)
 		return code;
-	/* relaxed, all loads: only we write our record, under our mutex */
-	if (k2k_entry_state(word) != K2K_ENTRY_LIVE)
-		return K2K_ENOTHELD;
-	claim = &record->claims[resource];
-	held = k2k_load_relaxed(&claim->held);
-	if (held < amount)
-		return K2K_ENOTHELD;
-	/* publish[lease-held]: before `ended`, so that nothing is free and held at once */
-	k2k_store_release(&claim->held, held - amount);
-	K2K_DELAY(given_back);
-	/* publish[lease-ended]: `held` before it */
-	k2k_store_release(&claim->ended, k2k_load_relaxed(&claim->ended) + amount);
-	K2K_DELAY(lease_ended);
-	rest(leaser, record);
+	return k2k_entry_state(word) != K2K_ENTRY_LIVE ||
+	                       k2k_lease_unnamed(*record, resource) < amount
+	               ? K2K_ENOTHELD
+	               : 0;
+}
+
+int k2k_lease_name(const struct k2k_leaser *leaser, const struct k2k_lease_key *key, int change)
+{
+	struct k2k_shm_lease *record;
+	uint64_t named;
+	int code = find_held(leaser, key, K2K_RESOURCE_KERNELS, change > 0 ? 1 : 0, &record);
+
+	/* relaxed, both: only we write it, under our lock */
+	named = code ? 0 : k2k_load_relaxed(&record->named);
+	if (code || (change < 0 && named == 0))
+		return code ? code : K2K_ENOTHELD;
+	k2k_store_relaxed(&record->named, change < 0 ? named - 1 : named + 1);
 	return 0;
 }
 
-/* ---- of all tenants ---------------------------------------------------------------- */
-
-uint32_t k2k_lease_sum_of(const struct k2k_map *map, uint64_t incarnation,
-                          uint64_t held[K2K_RESOURCES])
+int k2k_lease_release(const struct k2k_leaser *leaser, const struct k2k_lease_key *key,
+                      enum k2k_resource resource, uint64_t amount)
 {
-	struct k2k_pool pool = k2k_lease_pool(map);
-	uint32_t high = k2k_pool_high(&pool), records = 0;
+	struct k2k_shm_lease *record;
+	int code = find_held(leaser, key, resource, amount, &record);
 
-	held[K2K_RESOURCE_KERNELS] = held[K2K_RESOURCE_GPU_MEMORY] = 0;
-	for (uint32_t i = 0; i < high; i++) {
-		struct k2k_shm_lease *lease = &map->leases[i];
-		bool holds = false;
-
-		/*
-		 * observe[entry-state]: its counters. A dead broker's record stays LIVE until the
-		 * death is reported, or the writer frees it
-		 */
-		if (k2k_load_acquire(&lease->state) !=
-		            k2k_entry_word(K2K_ENTRY_LIVE, incarnation) ||
-		    /* relaxed: constant in a LIVE record, unless a repair sets it aside */
-		    k2k_load_relaxed(&lease->incarnation) != incarnation)
-			continue;
-		for (int r = 0; r < K2K_RESOURCES; r++) {
-			/* observe[lease-held]: as in copy() */
-			uint64_t n = k2k_load_acquire(&lease->claims[r].held);
-
-			held[r] = k2k_sat_add(held[r], n);
-			holds = holds || n;
-		}
-		records += holds;
-	}
-	return records;
+	if (code)
+		return code;
+	k2k_lease_give_back(&record->claims[resource], amount);
+	k2k_lease_rest(leaser, record);
+	return 0;
 }
 
-uint32_t k2k_lease_count(const struct k2k_map *map, struct k2k_liveness *liveness)
+/*
+ * Killed after     others see
+ *   moving         the reservation is free, as the process is dead; nothing is booked
+ *   booked         the booking; the reservation is free
+ *   held, ended    the same
+ * If it is stopped in between, then before the booking the reservation counts, and afterwards both
+ * count: too much until it goes on. So nobody answers "full" because of it (is_full()).
+ */
+int k2k_lease_commit(const struct k2k_leaser *leaser, const struct k2k_lease_key *key,
+                     enum k2k_resource resource, uint64_t amount, void (*book)(void *context),
+                     void *context)
 {
-	struct k2k_pool pool = k2k_lease_pool(map);
-	struct roll_call roll = { .liveness = liveness };
-	uint32_t high = k2k_pool_high(&pool), count = 0;
+	struct k2k_shm_lease *record;
+	int code = find_held(leaser, key, resource, amount, &record);
 
-	for (uint32_t i = 0; i < high; i++) {
-		const struct k2k_shm_lease *lease = &map->leases[i];
-		/* relaxed, all: a count for diagnostics */
-		uint64_t word = k2k_load_relaxed(&lease->state);
-
-		if (k2k_entry_state(word) == K2K_ENTRY_LIVE &&
-		    (k2k_load_relaxed(&lease->claims[0].held) ||
-		     k2k_load_relaxed(&lease->claims[1].held)) &&
-		    k2k_load_relaxed(&lease->incarnation) == k2k_entry_above(word))
-			count += is_alive(&roll, k2k_entry_above(word));
+	if (code) {
+		book(context);
+		return code;
 	}
-	return count;
+	k2k_lease_begin_move(record);
+	book(context);
+	k2k_lease_end_move(record, resource, amount);
+	k2k_lease_rest(leaser, record);
+	return 0;
 }
 
-/* ---- for the writer ---------------------------------------------------------------- */
+#define FEW 64
 
-int k2k_lease_reap(const struct k2k_map *map, uint32_t slot, uint64_t generation)
+int k2k_lease_peek(const struct k2k_map *map, struct k2k_liveness *liveness,
+                   const struct k2k_lease_request *request, uint64_t *used, uint64_t *limit)
 {
+	struct k2k_holding few[FEW], *many = NULL;
+	struct attempt a = { .map = map,
+		             .liveness = liveness,
+		             .request = request,
+		             .own_slot = NO_SLOT,
+		             .list = few };
+	enum outcome outcome = FITS;
+	uint64_t deadline = 0;
 	int code = 0;
-	/* observe[lease-link]: the row */
-	uint64_t brokers = k2k_load_acquire(&map->cells[slot].lease_brokers);
 
-	for (; brokers; brokers &= brokers - 1) {
-		const struct key key = { slot, (uint32_t)__builtin_ctzll(brokers), generation };
-		/* observe[lease-link]: the record's key */
-		uint32_t link = k2k_load_acquire(&map->lease_rows[slot].record[key.broker_slot]);
-		struct k2k_shm_lease *record;
-		uint64_t word;
-
-		if (link == 0)
-			continue;
-		if (link > map->sizes.leases) {
-			code = corrupt(slot, "a word of the row leads outside of the table");
-			continue;
+	if (!fits_fast(&a)) {
+		if (map->sizes.slots > FEW)
+			a.list = many = malloc(sizeof(*many) * map->sizes.slots);
+		if (!a.list)
+			return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "leases",
+			                      "no memory for what %u brokers have reserved",
+			                      map->sizes.slots);
+		for (;;) {
+			code = look_slow(&a, &outcome);
+			if (code || outcome != LOOK_AGAIN || is_late(&deadline))
+				break;
+			sched_yield();
 		}
-		record = &map->leases[link - 1];
-		/* observe[entry-state]: the key of this use */
-		word = k2k_load_acquire(&record->state);
-		if (k2k_entry_state(word) == K2K_ENTRY_LIVE && matches(record, &key))
-			k2k_lease_free(record, word);
+		free(many);
 	}
-	return code;
+	*used = a.used;
+	*limit = a.limit;
+	if (code)
+		return code;
+	return outcome == FULL ? K2K_LEASE_AT_LIMIT : outcome == LOOK_AGAIN ? K2K_LEASE_AGAIN : 0;
 }

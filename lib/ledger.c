@@ -9,12 +9,15 @@
 
 static void fill(struct k2k_shm_cost *record, const struct k2k_hash_key *key)
 {
+	/* with k2k_grace_is_still(): who sees a field of the new use sees the token before it */
+	k2k_fence_release();
 	/*
 	 * relaxed, all: sweeps see them with the generation, walks with the CAS that links the
 	 * record
 	 */
 	k2k_store_relaxed(&record->cost_ns, 0);
-	k2k_store_relaxed(&record->reserved_ns, 0);
+	k2k_store_relaxed(&record->corrected_ns, 0);
+	k2k_store_relaxed(&record->alerts, 0);
 	k2k_store_relaxed(&record->entry.key, key->key);
 	k2k_store_relaxed(&record->entry.slot, key->slot);
 	/* publish[cost-gen]: the cost 0 and the key of this generation */

@@ -10,7 +10,9 @@
  *    raised before a record is taken: a kill in between leaves it one too high, so the tenant may
  *    have one record less until recovery counts again. (Recovery may be wrong by the claims that
  *    are made meanwhile. The count only shares records out; nothing else relies on it.)
- * 4. A record is unlinked by the writer after the tenant's grace period, and reused after one more:
+ * 4. Corrections by administrators are a sum of their own, which only the writer changes: the cost
+ *    stays what was booked. Cost and corrections together are never below 0.
+ * 5. A record is unlinked by the writer after the tenant's grace period, and reused after one more:
  *    a booking that found it has ended by then.
  *
  * track on a new engagement, killed after:   others see        recovery
@@ -25,6 +27,7 @@
  * decision is a compare-exchange of the word that it is about, and what must be seen together with
  * that word is ordered by entry-state (acquire and release), entry-link (release; each walk
  * acquires) and cost-gen. No decision reads one word after it wrote another, so no fence is needed.
+ * cost-booked is for readers of a period: see period.h.
  */
 #ifndef K2K_LEDGER_H
 #define K2K_LEDGER_H
@@ -38,7 +41,7 @@ static inline struct k2k_hash k2k_ledger_hash(const struct k2k_map *map)
 	struct k2k_hash hash = { map->ledger_heads,
 		                 map->ledger_mask,
 		                 { (unsigned char *)map->ledger, sizeof(struct k2k_shm_cost),
-		                   map->sizes.engagements, &map->live->ledger_pool } };
+		                   map->sizes.engagements, &map->live->ledger_pool, false } };
 
 	return hash;
 }
@@ -71,14 +74,35 @@ int k2k_ledger_obtain(const struct k2k_map *map, const struct k2k_claimer *claim
 /* Adds ns; returns the part of it that exceeds UINT64_MAX. */
 static inline uint64_t k2k_ledger_add(struct k2k_shm_cost *record, uint64_t ns)
 {
-	/* relaxed, also the CAS: a number that publishes nothing else */
+	/* relaxed: a number that is compared */
 	uint64_t cost = k2k_load_relaxed(&record->cost_ns), sum, rest;
 
 	do {
 		sum = k2k_sat_add(cost, ns);
 		rest = ns - (sum - cost);
-	} while (!k2k_cas_weak_relaxed(&record->cost_ns, &cost, sum));
+		/* publish[cost-booked]: the period in which it counts, which was begun before */
+	} while (!k2k_cas_weak_release(&record->cost_ns, &cost, sum));
 	return rest;
+}
+
+/* Adds what could not be booked to the tenant's total of that, which stops at UINT64_MAX. */
+static inline void k2k_ledger_add_unattributed(const struct k2k_map *map, uint32_t slot,
+                                               uint64_t ns)
+{
+	k2k_u64 *total = &map->cells_cold[slot].unattributed_ns;
+	/* relaxed, both: a number that publishes nothing else */
+	uint64_t was = k2k_load_relaxed(total);
+
+	while (!k2k_cas_weak_relaxed(total, &was, k2k_sat_add(was, ns)))
+		;
+}
+
+/* The cost and the corrections, which is what a budget for ever counts; never below 0. */
+static inline uint64_t k2k_ledger_corrected(const struct k2k_shm_cost *record)
+{
+	/* relaxed, both: numbers that publish nothing else */
+	return k2k_sat_add_signed(k2k_load_relaxed(&record->cost_ns),
+	                          (int64_t)k2k_load_relaxed(&record->corrected_ns));
 }
 
 /* How many records brokers take for one tenant, at most (3). */
@@ -100,6 +124,7 @@ struct k2k_cost_copy {
 	bool claimed; /* not LIVE yet: being made, or taken again and not yet filled */
 	uint32_t index, slot;
 	uint64_t generation, engagement, cost_ns;
+	int64_t corrected_ns;
 };
 
 /*
@@ -134,6 +159,7 @@ static inline __attribute__((always_inline)) int k2k_ledger_sweep(
 		copy.slot = k2k_load_relaxed(&record->entry.slot);
 		copy.engagement = k2k_load_relaxed(&record->entry.key);
 		copy.cost_ns = k2k_load_relaxed(&record->cost_ns);
+		copy.corrected_ns = (int64_t)k2k_load_relaxed(&record->corrected_ns);
 		k2k_fence_acquire(); /* the copies come before the second look */
 		/* relaxed: ordered by the fence */
 		if (k2k_load_relaxed(&record->entry.state) != word) {

@@ -3,16 +3,19 @@
  * lists.c (F7) - lists of brokers, leases, budgets and usage, into the caller's array. Each list
  * says how many elements there are, even if the array has room for fewer.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alert.h"
 #include "budget.h"
 #include "handle.h"
 #include "lease.h"
 #include "ledger.h"
+#include "period.h"
 #include "tenant.h"
 
 /* The caller's array, which is filled as far as it has room. */
@@ -74,6 +77,19 @@ static int begin(struct out *out, struct k2k_registry *reg, k2k_tenant_id id)
 	return code;
 }
 
+/* What is reserved of the engagement that has this ledger record. */
+static int reserved_of(struct k2k_registry *reg, uint32_t ledger, uint64_t generation, uint64_t *ns)
+{
+	const struct k2k_lease_key key = k2k_lease_of_engagement(ledger, generation);
+	uint64_t held[K2K_RESOURCES] = { 0 };
+	int code = 0;
+
+	if (k2k_lease_any_reserved(&reg->map, ledger))
+		code = k2k_lease_sum(&reg->map, &reg->liveness, &key, held);
+	*ns = held[K2K_RESOURCE_GPU_TIME];
+	return code;
+}
+
 /* ---- usage -------------------------------------------------------------------------- */
 
 static int add_usage(void *context, const struct k2k_cost_copy *cost)
@@ -83,10 +99,14 @@ static int add_usage(void *context, const struct k2k_cost_copy *cost)
 	struct k2k_usage_info info = { .id = id,
 		                       .generation = cost->generation,
 		                       .engagement_id = cost->engagement,
-		                       .gpu_ns = cost->cost_ns };
+		                       .gpu_ns = cost->cost_ns,
+		                       .corrected_ns = cost->corrected_ns };
 
-	if (id != K2K_TENANT_UNSPECIFIED)
-		put(out, &info, sizeof(info));
+	if (id == K2K_TENANT_UNSPECIFIED)
+		return 0;
+	if (reserved_of(out->reg, cost->index, cost->generation, &info.reserved_ns))
+		info.flags = K2K_TENANT_DAMAGED;
+	put(out, &info, sizeof(info));
 	return 0;
 }
 
@@ -95,7 +115,7 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 {
 	K2K_UNCANCELLED;
 	struct out out = { .list = list, .capacity = capacity };
-	int code = reg ? K2K_CHECK_LIST(list, capacity, count, 0) : 0;
+	int code = reg ? K2K_CHECK_LIST(list, capacity, count, K2K_TENANT_DAMAGED) : 0;
 
 	if (!code)
 		code = begin(&out, reg, id);
@@ -111,16 +131,55 @@ int k2k_usage_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_usage_
 
 /* ---- budgets ------------------------------------------------------------------------ */
 
-/* Reads the cost in the budget's ledger record, as brokers do. False: it names no such record. */
-static bool used_of(const struct k2k_map *map, const struct k2k_shm_budget *budget,
-                    const struct k2k_hash_key *key, uint64_t *ns)
+static void add_period(struct k2k_registry *reg, const struct k2k_shm_period *period,
+                       const k2k_u64 *cost, enum k2k_every every, struct k2k_budget_info *info)
 {
-	/* relaxed, all: between two looks at the state */
-	uint32_t index = k2k_load_relaxed(&budget->ledger) - 1;
+	uint64_t hour = k2k_period_hour(k2k_clock_wall_exact_ns(&reg->clock)), begin;
+	struct k2k_period_copy copy;
 
-	if (index >= map->sizes.engagements || !k2k_hash_matches(&map->ledger[index].entry, key))
+	k2k_period_view(period, cost, every, hour, &copy);
+	begin = k2k_period_begin(copy.word);
+	info->used_ns = copy.used;
+	info->period = k2k_period_number(copy.word);
+	info->began_at_ns = begin * K2K_PERIOD_HOUR_NS;
+	info->renews_at_ns = k2k_period_end_ns(every, begin > hour ? begin : hour);
+	info->corrected_ns = copy.corrected;
+}
+
+/* The highest threshold that was reported in this period, or of this budget. */
+static void add_alert(const k2k_u64 *word, uint64_t sequence, struct k2k_budget_info *info)
+{
+	uint64_t reported = k2k_load_relaxed(word); /* relaxed: a number */
+
+	if (k2k_alert_sequence(reported) == (uint32_t)sequence)
+		info->alerted = k2k_alert_level_of(reported);
+}
+
+/*
+ * Reads the use of the budget, as brokers do. False: it does not name the records that it should.
+ */
+static bool add_use(struct k2k_registry *reg, const struct k2k_shm_budget *budget,
+                    const struct k2k_hash_key *key, struct k2k_budget_info *info)
+{
+	const struct k2k_map *map = &reg->map;
+	/* relaxed, all: between two looks at the state */
+	uint32_t index = k2k_load_relaxed(&budget->ledger) - 1,
+		 period = k2k_load_relaxed(&budget->period);
+	enum k2k_every every = k2k_load_relaxed(&budget->every);
+
+	info->renewal = every == K2K_EVERY_NONE ? K2K_RENEWAL_NEVER : every;
+	if (index >= map->sizes.engagements || period > map->sizes.budgets ||
+	    !k2k_hash_matches(&map->ledger[index].entry, key) ||
+	    reserved_of(reg, index, key->gen, &info->reserved_ns))
 		return false;
-	*ns = k2k_load_relaxed(&map->ledger[index].cost_ns);
+	if (period) {
+		add_period(reg, &map->periods[period - 1], &map->ledger[index].cost_ns, every,
+		           info);
+		add_alert(&map->periods[period - 1].alerts, info->period, info);
+	} else {
+		info->used_ns = k2k_ledger_corrected(&map->ledger[index]);
+		add_alert(&map->ledger[index].alerts, k2k_load_relaxed(&budget->since), info);
+	}
 	return true;
 }
 
@@ -148,9 +207,8 @@ static void add_budget(struct out *out, uint32_t index)
 	k2k_tenant_rate(map, slot, &version);
 	if (!k2k_budget_visible(budget, version))
 		return;
-	if (!used_of(map, budget,
-	             &(struct k2k_hash_key){ info.generation, info.engagement_id, slot },
-	             &info.used_ns))
+	if (!add_use(out->reg, budget,
+	             &(struct k2k_hash_key){ info.generation, info.engagement_id, slot }, &info))
 		info.flags = K2K_TENANT_DAMAGED;
 	k2k_fence_acquire(); /* the copies before, the second look after */
 	if (k2k_load_relaxed(&budget->entry.state) == word)
@@ -178,60 +236,92 @@ int k2k_budget_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_budge
 
 /* ---- leases --------------------------------------------------------------------------- */
 
+/* Whose leases are added. */
+struct holder {
+	struct k2k_lease_key key;
+	uint32_t slot; /* the tenant's */
+	k2k_tenant_id id;
+	uint64_t engagement; /* of reservations */
+};
+
 /*
- * Adds one row for a tenant whose leases can't be determined, so that its damage does not hide the
- * leases of other tenants.
+ * Adds one row for leases that can't be determined, so that the damage does not hide the leases of
+ * other tenants.
  */
-static void add_damaged(struct out *out, k2k_tenant_id id, uint64_t generation)
+static void add_damaged(struct out *out, const struct holder *of)
 {
 	struct k2k_lease_info info = { .flags = K2K_TENANT_DAMAGED,
-		                       .id = id,
-		                       .generation = generation,
-		                       .slot = K2K_LEASE_SLOT_NONE };
+		                       .id = of->id,
+		                       .generation = of->key.generation,
+		                       .slot = K2K_LEASE_SLOT_NONE,
+		                       .engagement_id = of->engagement };
 
 	put(out, &info, sizeof(info));
 }
 
-static int add_leases(struct out *out, uint32_t slot, k2k_tenant_id id, uint64_t generation)
+static int add_leases(struct out *out, const struct holder *of)
 {
+	uint64_t generation = of->key.generation;
 	struct k2k_registry *reg = out->reg;
-	struct k2k_holdings holdings;
-	int code = k2k_lease_collect(&reg->map, slot, generation, &holdings);
+	size_t before = out->count;
+	struct k2k_lease_walk walk;
+	struct k2k_holding h;
 
-	if (!k2k_tenant_still(&reg->map, slot, k2k_tenant_word(K2K_TENANT_LIVE, generation)))
-		return 0; /* deregistered meanwhile: holds nothing */
-	if (code && out->id == K2K_TENANT_UNSPECIFIED) {
-		add_damaged(out, id, generation);
-		return 0;
-	}
-	for (uint32_t i = 0; !code && i < holdings.count; i++) {
-		const struct k2k_holding *h = &holdings.list[i];
-		struct k2k_lease_info info = { .id = id, .generation = generation };
+	k2k_lease_walk(&walk, &reg->map, &of->key);
+	while (k2k_lease_next(&walk, &h)) {
+		struct k2k_lease_info info = { .id = of->id,
+			                       .generation = generation,
+			                       .engagement_id = of->engagement };
 
-		if (!(h->held[0] || h->held[1]) ||
-		    !k2k_liveness_alive(&reg->liveness, h->incarnation))
+		if (!(h.held[0] || h.held[1] || h.held[2]) ||
+		    !k2k_liveness_alive(&reg->liveness, h.incarnation))
 			continue;
-		info.slot = h->broker_slot;
+		info.slot = h.broker_slot;
 		/* relaxed: for diagnostics */
-		info.pid = k2k_load_relaxed(&reg->map.slots[h->broker_slot].pid);
-		info.kernels = h->held[K2K_RESOURCE_KERNELS];
-		info.gpu_memory_bytes = h->held[K2K_RESOURCE_GPU_MEMORY];
+		info.pid = k2k_load_relaxed(&reg->map.slots[h.broker_slot].pid);
+		info.kernels = h.held[K2K_RESOURCE_KERNELS];
+		info.gpu_memory_bytes = h.held[K2K_RESOURCE_GPU_MEMORY];
+		info.reserved_ns = h.held[K2K_RESOURCE_GPU_TIME];
 		put(out, &info, sizeof(info));
 	}
-	return code;
+	if (!k2k_tenant_still(&reg->map, of->slot, k2k_tenant_word(K2K_TENANT_LIVE, generation))) {
+		out->count = before; /* deregistered meanwhile: holds nothing */
+		return 0;
+	}
+	if (walk.code)
+		out->count = before;
+	if (walk.code && out->id == K2K_TENANT_UNSPECIFIED) {
+		add_damaged(out, of);
+		return 0;
+	}
+	return walk.code;
 }
 
 /* Adds the leases of one tenant slot, if it is a live registration. */
 static int add_leases_of_slot(struct out *out, uint32_t slot)
 {
 	/* observe[tenant-state]: its leases */
-	uint64_t word = k2k_load_acquire(&out->reg->map.tenants[slot].state_gen);
-	k2k_tenant_id id;
+	uint64_t word = k2k_load_acquire(&out->reg->map.tenants[slot].state_gen),
+		 generation = k2k_tenant_generation(word);
+	struct holder of = { .key = k2k_lease_of_tenant(slot, generation), .slot = slot };
 
 	if (k2k_tenant_state(word) != K2K_TENANT_LIVE || !k2k_lease_any(&out->reg->map, slot))
 		return 0;
-	id = id_of(out, slot, k2k_tenant_generation(word));
-	return id ? add_leases(out, slot, id, k2k_tenant_generation(word)) : 0;
+	of.id = id_of(out, slot, generation);
+	return of.id ? add_leases(out, &of) : 0;
+}
+
+static int add_reservations(void *context, const struct k2k_cost_copy *cost)
+{
+	struct out *out = context;
+	struct holder of = { .key = k2k_lease_of_engagement(cost->index, cost->generation),
+		             .slot = cost->slot,
+		             .engagement = cost->engagement };
+
+	if (!k2k_lease_any_reserved(&out->reg->map, cost->index))
+		return 0;
+	of.id = id_of(out, cost->slot, cost->generation);
+	return of.id ? add_leases(out, &of) : 0;
 }
 
 int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_info *list,
@@ -251,6 +341,8 @@ int k2k_lease_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_lease_
 	for (uint32_t i = 0; id == K2K_TENANT_UNSPECIFIED && !code && i < reg->map.sizes.tenants;
 	     i++)
 		code = add_leases_of_slot(&out, i);
+	if (!code)
+		code = k2k_ledger_sweep(&reg->map, add_reservations, &out);
 	k2k_read_unlock();
 	if (!code)
 		*count = out.count;
@@ -340,32 +432,32 @@ static enum k2k_broker_state run_state(uint64_t pid, uint64_t pid_namespace)
 	return after[2] != 'R' && is_frozen(pid) ? K2K_BROKER_STOPPED : K2K_BROKER_ACTIVE;
 }
 
-static void add_holdings(struct k2k_registry *reg, uint64_t kernels[K2K_SLOTS],
-                         uint64_t bytes[K2K_SLOTS])
-{
-	struct k2k_holdings holdings;
+/* What one broker slot's owner holds of all tenants. */
+struct held {
+	uint64_t kernels, bytes;
+};
 
-	memset(kernels, 0, sizeof(uint64_t) * K2K_SLOTS);
-	memset(bytes, 0, sizeof(uint64_t) * K2K_SLOTS);
+static void add_holdings(struct k2k_registry *reg, struct held *held)
+{
 	for (uint32_t slot = 0; slot < reg->map.sizes.tenants; slot++) {
 		/* observe[tenant-state]: its leases */
 		uint64_t word = k2k_load_acquire(&reg->map.tenants[slot].state_gen);
+		struct k2k_lease_key key = k2k_lease_of_tenant(slot, k2k_tenant_generation(word));
+		struct k2k_lease_walk walk;
+		struct k2k_holding h;
 
-		if (k2k_tenant_state(word) != K2K_TENANT_LIVE ||
-		    k2k_lease_collect(&reg->map, slot, k2k_tenant_generation(word), &holdings) !=
-		            0 ||
-		    !k2k_tenant_still(&reg->map, slot, word))
+		if (k2k_tenant_state(word) != K2K_TENANT_LIVE)
 			continue;
-		for (uint32_t i = 0; i < holdings.count; i++) {
-			const struct k2k_holding *h = &holdings.list[i];
-
+		k2k_lease_walk(&walk, &reg->map, &key);
+		while (k2k_lease_next(&walk, &h)) {
 			/* it is a former owner's; relaxed: only compared */
-			if (h->incarnation !=
-			    k2k_load_relaxed(&reg->map.slots[h->broker_slot].owner))
+			if (h.incarnation !=
+			            k2k_load_relaxed(&reg->map.slots[h.broker_slot].owner) ||
+			    !k2k_tenant_still(&reg->map, slot, word))
 				continue;
-			kernels[h->broker_slot] += h->held[K2K_RESOURCE_KERNELS];
-			bytes[h->broker_slot] = k2k_sat_add(bytes[h->broker_slot],
-			                                    h->held[K2K_RESOURCE_GPU_MEMORY]);
+			held[h.broker_slot].kernels += h.held[K2K_RESOURCE_KERNELS];
+			held[h.broker_slot].bytes = k2k_sat_add(held[h.broker_slot].bytes,
+			                                        h.held[K2K_RESOURCE_GPU_MEMORY]);
 		}
 	}
 }
@@ -394,7 +486,7 @@ static void copy_broker(struct k2k_registry *reg, uint32_t i, uint64_t owner,
 
 struct broker_out {
 	struct out out;
-	uint64_t kernels[K2K_SLOTS], bytes[K2K_SLOTS];
+	struct held *held; /* by broker slot; null: no room is left in the list anyway */
 };
 
 /*
@@ -407,7 +499,7 @@ static int list_brokers(void *context)
 	struct out *out = &list->out;
 	struct k2k_registry *reg = out->reg;
 
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 0; i < reg->map.sizes.slots; i++) {
 		/* observe[slot-owner]: its identity */
 		uint64_t owner = k2k_load_acquire(&reg->map.slots[i].owner);
 		struct k2k_broker_info info = { .flags = 0 };
@@ -416,9 +508,9 @@ static int list_brokers(void *context)
 			continue;
 		if (has_room(out))
 			copy_broker(reg, i, owner, &info);
-		if (info.state != K2K_BROKER_DEAD) {
-			info.kernels = list->kernels[i];
-			info.gpu_memory_bytes = list->bytes[i];
+		if (list->held && info.state != K2K_BROKER_DEAD) {
+			info.kernels = list->held[i].kernels;
+			info.gpu_memory_bytes = list->held[i].bytes;
 		}
 		put(out, &info, sizeof(info));
 	}
@@ -437,10 +529,19 @@ int k2k_broker_list(struct k2k_registry *reg, struct k2k_broker_info *list, size
 	if (code)
 		return code;
 	brokers.out.stride = K2K_STRIDE(list, capacity);
-	if (capacity)
-		add_holdings(reg, brokers.kernels, brokers.bytes);
-	k2k_agent_run(&reg->agent, list_brokers, &brokers);
+	if (capacity) {
+		brokers.held = calloc(reg->map.sizes.slots, sizeof(*brokers.held));
+		if (!brokers.held)
+			code = k2k_fail_errno(K2K_ENOMEM, ENOMEM, "brokers",
+			                      "no memory for their leases");
+		else
+			add_holdings(reg, brokers.held);
+	}
+	if (!code)
+		k2k_agent_run(&reg->agent, list_brokers, &brokers);
 	k2k_read_unlock();
-	*count = brokers.out.count;
-	return 0;
+	free(brokers.held);
+	if (!code)
+		*count = brokers.out.count;
+	return code;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert.h"
 #include "tenant.h"
 
 /* ---- registrations -------------------------------------------------------------------- */
@@ -220,4 +221,18 @@ void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index
 	memset(field, 0, bytes);
 	k2k_mend_report(mend, &mend->counts.words, "layout", object,
 	                "record %u: a reserved field was not 0: it is 0 now", index);
+}
+
+void k2k_mend_alert(struct k2k_mend *mend, const char *object, uint32_t index, k2k_u64 *word,
+                    uint64_t newest)
+{
+	/* relaxed: the exchange decides */
+	uint64_t was = k2k_load_relaxed(word);
+
+	/* publish[alert-word]: nothing; observe[alert-word]: it is still the same */
+	if (!k2k_alert_is_possible(was, newest) && k2k_cas_acq_rel(word, &was, 0))
+		k2k_mend_report(mend, &mend->counts.words, "I9", object,
+		                "record %u: what was reported of its thresholds could not be "
+		                "true: they may be reported again",
+		                index);
 }

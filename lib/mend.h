@@ -67,8 +67,10 @@ struct k2k_mend {
 	const struct k2k_passed *passed;
 	const struct k2k_shm_header *live_header; /* as the attach checked it */
 	uint64_t token;                           /* for what is retired now; not published yet */
-	/* set by repair: also mends rings and records above the marks, which no change walks */
+	/* set by repair: also mends what no change walks: kernels, rings, records above marks */
 	bool thorough;
+	/* if `thorough`: of this process in live, for claims of the directory of kernels */
+	uint64_t incarnation;
 	bool stamped; /* something was stamped: the caller must publish the token */
 	struct k2k_mend_counts counts;
 	/* records that dead brokers and killed reapers left, which is no damage */
@@ -128,8 +130,18 @@ uint64_t k2k_mend_adopt(const struct k2k_mend *mend, const struct k2k_pool *pool
 void k2k_mend_reserved(struct k2k_mend *mend, const char *object, uint32_t index, void *field,
                        size_t bytes);
 
+/*
+ * Empties the word of a limit's thresholds (alert.h) if it can't be one of a sequence up to
+ * `newest`: they may be reported again, which is better than never again.
+ */
+void k2k_mend_alert(struct k2k_mend *mend, const char *object, uint32_t index, k2k_u64 *word,
+                    uint64_t newest);
+
 int k2k_mend_costs(struct k2k_mend *mend);
+void k2k_mend_periods(struct k2k_mend *mend);
 int k2k_mend_leases(struct k2k_mend *mend);
+/* Only if `thorough`. */
+void k2k_mend_kernels(struct k2k_mend *mend);
 void k2k_mend_words(struct k2k_mend *mend);
 void k2k_mend_rings(struct k2k_mend *mend);
 

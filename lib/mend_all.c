@@ -13,9 +13,13 @@ int k2k_mend(struct k2k_mend *mend)
 		code = k2k_mend_costs(mend);
 	}
 	if (!code)
+		k2k_mend_periods(mend);
+	if (!code)
 		code = k2k_mend_leases(mend);
-	if (!code && mend->thorough)
+	if (!code && mend->thorough) {
+		k2k_mend_kernels(mend);
 		k2k_mend_rings(mend);
+	}
 	free(mend->registrations);
 	mend->registrations = NULL;
 	return code;

@@ -222,6 +222,12 @@ static void merge(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t i
 {
 	uint64_t ns = begin_cut(mend, hash, index),
 		 rest = k2k_ledger_add(&mend->map->ledger[into], ns);
+	/* relaxed, all: only the writer, us, changes sums of corrections */
+	int64_t corrected = (int64_t)k2k_load_relaxed(&mend->map->ledger[index].corrected_ns);
+	k2k_u64 *sum = &mend->map->ledger[into].corrected_ns;
+
+	k2k_store_relaxed(sum, (uint64_t)k2k_sat_sum((int64_t)k2k_load_relaxed(sum), corrected));
+	k2k_store_relaxed(&mend->map->ledger[index].corrected_ns, 0);
 
 	if (rest)
 		add_unattributed(mend, slot, rest);
@@ -270,6 +276,22 @@ static void link_live(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 		merge(mend, hash, index, other, of->slot);
 }
 
+/* No more can be corrected than was booked. */
+static void mend_corrected(struct k2k_mend *mend, uint32_t index)
+{
+	struct k2k_shm_cost *cost = &mend->map->ledger[index];
+	/* relaxed, all: numbers; the cost, which only grows, is loaded last */
+	uint64_t was = k2k_load_relaxed(&cost->corrected_ns), ns;
+
+	if (k2k_entry_state(k2k_load_relaxed(&cost->entry.state)) != K2K_ENTRY_LIVE)
+		return;
+	ns = k2k_load_relaxed(&cost->cost_ns);
+	if ((int64_t)was >= 0 || -was <= ns || !k2k_cas_relaxed(&cost->corrected_ns, &was, -ns))
+		return;
+	k2k_mend_report(mend, &mend->counts.words, "I5", OBJECT,
+	                "record %u: more was corrected than was booked: it is as much now", index);
+}
+
 static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32_t index,
                       const uint8_t *seen)
 {
@@ -279,7 +301,7 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 	uint32_t slot;
 
 	k2k_mend_state_word(mend, &hash->pool, index, OBJECT);
-	k2k_mend_reserved(mend, OBJECT, index, &cost->reserved_ns, sizeof(cost->reserved_ns));
+	mend_corrected(mend, index);
 	k2k_mend_reserved(mend, OBJECT, index, cost->reserved, sizeof(cost->reserved));
 	word = k2k_mend_adopt(mend, &hash->pool, index, k2k_verify_is_marked(seen, index),
 	                      &mend->adopted_costs);
@@ -297,6 +319,9 @@ static void mend_cost(struct k2k_mend *mend, const struct k2k_hash *hash, uint32
 			cut_out(mend, hash, index);
 		return;
 	}
+	/* relaxed: only the writer, us, changes it */
+	k2k_mend_alert(mend, OBJECT, index, &cost->alerts,
+	               K2K_SELECT_VERSION(k2k_load_relaxed(&mend->map->tenants[of->slot].select)));
 	/* relaxed: it never changes back from 1 */
 	if (!k2k_load_relaxed(&mend->map->cells[of->slot].has_costs)) {
 		/* publish[cell-has-costs]: seen by observe[cell-has-costs] */

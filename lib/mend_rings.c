@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "mend.h"
+#include "rejection.h"
 #include "ring.h"
 
 #define OBJECT "audit"
@@ -24,7 +25,7 @@ struct scene {
 	struct k2k_mend *mend;
 	struct k2k_verify *scratch;
 	struct k2k_ring ring;
-	uint32_t index;
+	uint32_t number;
 };
 
 static uint64_t counted(const struct k2k_shm_ring *ring)
@@ -47,7 +48,7 @@ static void forget_counts(struct scene *s)
 	}
 	k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
 	                "ring %u: its counts of events could not be true: they begin at 0 again",
-	                s->index);
+	                s->number);
 }
 
 /* Clears counts of kinds and repeats that do not exist. */
@@ -58,7 +59,7 @@ static void mend_kinds(struct scene *s)
 
 	for (int i = 0; i < K2K_EVENT_KINDS; i++) {
 		k2k_u64 *counts[] = { &ring->coalesced[i], &ring->written[i], &ring->lost[i] };
-		int impossible = i == 0 ? 3 : i >= K2K_AUDIT_KIND_REGISTER ? 1 : 0;
+		int impossible = i == 0 ? 3 : k2k_kind_is_rejection((uint32_t)i) ? 0 : 1;
 
 		for (int j = 0; j < impossible; j++)
 			if (k2k_load_relaxed(counts[j])) { /* relaxed, both: counts */
@@ -70,7 +71,7 @@ static void mend_kinds(struct scene *s)
 		k2k_mend_report(
 			s->mend, &s->mend->counts.rings, "layout", OBJECT,
 			"ring %u had counts of kinds or repeats that do not exist: they are 0 now",
-			s->index);
+			s->number);
 }
 
 /*
@@ -103,7 +104,7 @@ static void mend_claimed(struct scene *s)
 		k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
 		                "ring %u: the number of its newest event can't have been %" PRIu64
 		                ": it is %" PRIu64 " now",
-		                s->index, claimed, right);
+		                s->number, claimed, right);
 }
 
 static void mend_numbers(struct scene *s)
@@ -120,15 +121,15 @@ static void mend_numbers(struct scene *s)
 		k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
 		                "ring %u: its owner can't have attached after event %" PRIu64
 		                ", because the newest is %" PRIu64,
-		                s->index, since, claimed);
-	k2k_mend_reserved(s->mend, OBJECT, s->index, ring->reserved, sizeof(ring->reserved));
+		                s->number, since, claimed);
+	k2k_mend_reserved(s->mend, OBJECT, s->number, ring->reserved, sizeof(ring->reserved));
 }
 
 static bool is_faulty(struct scene *s, uint64_t place)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		s->scratch->count = 0;
-		k2k_verify_place(s->scratch, &s->ring, s->index, place);
+		k2k_verify_place(s->scratch, &s->ring, s->number, place);
 		if (!s->scratch->count)
 			return false;
 	}
@@ -168,8 +169,8 @@ static void empty_place(struct scene *s, uint64_t place)
 	k2k_store_release(&event->given_up, newest_of(&s->ring, place));
 	k2k_store_release(&event->sequence, 0); /* publish[event-sequence]: an empty place */
 	k2k_mend_report(s->mend, &s->mend->counts.rings, "I6", OBJECT,
-	                "ring %u: the event in place %" PRIu64 " was corrupt: it is lost", s->index,
-	                place);
+	                "ring %u: the event in place %" PRIu64 " was corrupt: it is lost",
+	                s->number, place);
 }
 
 void k2k_mend_rings(struct k2k_mend *mend)
@@ -182,8 +183,9 @@ void k2k_mend_rings(struct k2k_mend *mend)
 	s.scratch->clock = mend->clock;
 	s.scratch->liveness = mend->liveness;
 	s.scratch->defs_header = s.scratch->live_header = mend->live_header;
-	for (s.index = 0; s.index < K2K_RINGS; s.index++) {
-		s.ring = k2k_ring_of(mend->map, s.index);
+	for (uint32_t i = 0; i < mend->map->sizes.rings; i++) {
+		s.number = k2k_ring_number(mend->map, i);
+		s.ring = k2k_ring_of(mend->map, s.number);
 		mend_numbers(&s);
 		for (uint64_t place = 0; place <= s.ring.mask; place++)
 			if (is_faulty(&s, place))

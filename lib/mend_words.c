@@ -34,26 +34,37 @@ static void mend_cell(struct k2k_mend *mend, uint32_t slot)
 {
 	const struct k2k_map *map = mend->map;
 	struct k2k_shm_cell *cell = &map->cells[slot];
+	struct k2k_shm_cell_cold *cold = &map->cells_cold[slot];
+	k2k_u64 *alerts[] = { &cold->alert_rate, &cold->alert_kernels, &cold->alert_gpu_memory };
 	/* relaxed: under the writer's lock */
-	uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen), version;
+	uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen);
 	/* relaxed: the compare-exchange decides */
 	uint32_t has_costs = k2k_load_relaxed(&cell->has_costs);
 
 	k2k_mend_reserved(mend, "cells", slot, cell->reserved, sizeof(cell->reserved));
-	k2k_mend_reserved(mend, "cells", slot, map->cells_cold[slot].reserved,
-	                  sizeof(map->cells_cold[slot].reserved));
+	k2k_mend_reserved(mend, "cells", slot, cold->reserved, sizeof(cold->reserved));
+	/* relaxed: it may be 1 without need, which costs a look when the tenant ends */
+	if (k2k_load_relaxed(&cell->sought) > 1) {
+		k2k_store_relaxed(&cell->sought, 1);
+		k2k_mend_report(mend, &mend->counts.words, "layout", "cells",
+		                "slot %u: the flag of sources was neither 0 nor 1: it is 1 now",
+		                slot);
+	}
 	/* publish[cell-has-costs]: 1 means "perhaps"; if it is wrong, it costs a needless walk */
 	if (has_costs > 1 && k2k_cas_acq_rel(&cell->has_costs, &has_costs, 1))
 		k2k_mend_report(mend, &mend->counts.words, "layout", "cells",
 		                "slot %u: the flag of costs was neither 0 nor 1: it is 1 now",
 		                slot);
-	if (k2k_tenant_state(word) == K2K_TENANT_LIVE &&
-	    k2k_rate_mend(cell, mend->clock, k2k_tenant_rate(map, slot, &version)))
+	for (size_t i = 0; i < K2K_COUNT_OF(alerts); i++)
+		k2k_mend_alert(mend, "cells", slot, alerts[i],
+		               k2k_clock_exact(mend->clock).second + K2K_RATE_SECONDS_AHEAD);
+	if (k2k_tenant_state(word) == K2K_TENANT_LIVE && k2k_rate_mend(map, slot, mend->clock))
 		/* relaxed: under the writer's lock */
 		k2k_mend_report(
 			mend, &mend->counts.words, "I3", "cells",
 			"tenant %" PRIu64
-			": its rate window was in the future: the current second counts as used up",
+			": its rate was damaged: the current window counts as used up, or what "
+			"its shares had counted is lost",
 			k2k_load_relaxed(&map->tenants[slot].id));
 }
 
@@ -140,7 +151,35 @@ static void mend_follower(struct k2k_mend *mend, uint32_t index)
 		                "follower %u: its owner could not exist: the record is free",
 		                index);
 	k2k_mend_reserved(mend, "audit", index, follower->reserved0, sizeof(follower->reserved0));
-	k2k_mend_reserved(mend, "audit", index, follower->reserved1, sizeof(follower->reserved1));
+}
+
+static void mend_source(struct k2k_mend *mend, uint32_t index)
+{
+	const struct k2k_map *map = mend->map;
+	struct k2k_shm_source *source = &map->sources[index];
+	uint32_t slot;
+
+	switch (k2k_hot_owner_of(map, index, &slot)) {
+	case K2K_HOT_UNSEEN:
+		/* relaxed: read when the tenant ends */
+		k2k_store_relaxed(&map->cells[slot].sought, 1);
+		k2k_mend_report(mend, &mend->counts.words, "layout", "cells",
+		                "slot %u had a source of shares without the flag: it is set", slot);
+		break;
+	case K2K_HOT_LOST:
+		k2k_hot_reset(map, index);
+		k2k_mend_report(mend, &mend->counts.words, "I2", "cells",
+		                "source %u belonged to no tenant: it is free", index);
+		break;
+	case K2K_HOT_OWNED:
+	case K2K_HOT_FREE: break;
+	}
+	k2k_mend_reserved(mend, "cells", index, source->reserved, sizeof(source->reserved));
+	for (uint32_t i = 0; i < map->sizes.slots; i++) {
+		struct k2k_shm_share *share = k2k_hot_share(map, index, i);
+
+		k2k_mend_reserved(mend, "cells", index, share->reserved, sizeof(share->reserved));
+	}
 }
 
 void k2k_mend_words(struct k2k_mend *mend)
@@ -158,7 +197,9 @@ void k2k_mend_words(struct k2k_mend *mend)
 	k2k_mend_reserved(mend, "audit", 0, live->reserved2, sizeof(live->reserved2));
 	for (uint32_t i = 0; i < mend->map->sizes.tenants; i++)
 		mend_cell(mend, i);
-	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+	for (uint32_t i = 0; i < mend->map->sizes.sources; i++)
+		mend_source(mend, i);
+	for (uint32_t i = 0; i < mend->map->sizes.slots; i++)
 		mend_slot(mend, i);
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++)
 		mend_follower(mend, i);

@@ -138,6 +138,13 @@ void k2k_pool_free(const struct k2k_pool *pool, uint32_t index)
 	given_back(pool, index);
 }
 
+void k2k_pool_put_back(const struct k2k_pool *pool, uint32_t index)
+{
+	/* publish[entry-state]: no reader relies on it any more */
+	k2k_store_release(&k2k_pool_at(pool, index)->state, K2K_ENTRY_FREE);
+	given_back(pool, index);
+}
+
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token)
 {
 	/* publish[entry-state]: it precedes the unlink, so recovery finds what it must unlink */

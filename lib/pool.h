@@ -28,6 +28,7 @@ struct k2k_pool {
 	unsigned char *records;
 	uint32_t stride, capacity;
 	struct k2k_shm_pool *shared;
+	bool whole; /* brokers may take all records: none is reserved for the writer */
 };
 
 /*
@@ -78,7 +79,7 @@ static inline uint64_t k2k_entry_word(enum k2k_entry_state state, uint64_t above
 #define K2K_POOL_SMALL 64
 static inline bool k2k_pool_is_writers(const struct k2k_pool *pool, uint32_t index)
 {
-	return pool->capacity >= K2K_POOL_SMALL && index % 4 == 3;
+	return !pool->whole && pool->capacity >= K2K_POOL_SMALL && index % 4 == 3;
 }
 
 /* No record at or above this index was ever claimed. */
@@ -97,6 +98,11 @@ bool k2k_pool_claim(const struct k2k_pool *pool, const struct k2k_claimer *claim
 void k2k_pool_unclaim(const struct k2k_pool *pool, uint32_t index);
 /* Called by the single remover: the record is FREE at once. */
 void k2k_pool_free(const struct k2k_pool *pool, uint32_t index);
+/*
+ * The same, and the record keeps its key: another process may be about to become the remover of the
+ * bucket that the key names, and must find the record in no other one.
+ */
+void k2k_pool_put_back(const struct k2k_pool *pool, uint32_t index);
 /* Called by the single remover: the record is RETIRED until the token has passed. */
 void k2k_pool_retire(const struct k2k_pool *pool, uint32_t index, uint64_t token);
 /* Called by recovery: makes every process forget that it found the pool full. */

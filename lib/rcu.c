@@ -41,6 +41,12 @@ static bool membarrier(int command)
 	return syscall(SYS_membarrier, command, 0) == 0;
 }
 
+static bool is_light(void)
+{
+	/* relaxed: set before the first read section, and never changed */
+	return k2k_load_relaxed(&k2k_rcu.phase) & K2K_RCU_LIGHT;
+}
+
 /* The heavy barrier. K2K_EIO if membarrier(2) is refused. */
 static int barrier(void)
 {
@@ -49,8 +55,7 @@ static int barrier(void)
 	 * barrier that membarrier() makes them execute
 	 */
 	k2k_fence_seq_cst();
-	/* relaxed: set before the first read section, and never changed */
-	if (!k2k_load_relaxed(&k2k_rcu.light) || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+	if (!is_light() || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		return 0;
 	return k2k_fail_errno(
 		K2K_EIO, errno, "process",
@@ -130,7 +135,7 @@ int k2k_rcu_synchronize(void)
  */
 static uint32_t *whole;
 static int handlers_error = EAGAIN, page_error = EAGAIN;
-static bool decided; /* under the fork guard: k2k_rcu.light has its final value */
+static bool decided; /* under the fork guard: whether K2K_RCU_LIGHT is set is final */
 
 static pthread_mutex_t fork_guard = PTHREAD_MUTEX_INITIALIZER;
 
@@ -158,8 +163,8 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
 	k2k_thread_after_fork_child();
-	k2k_store_relaxed(&turn, 0); /* relaxed, both: the child has no other thread yet */
-	if (k2k_load_relaxed(&k2k_rcu.light))
+	k2k_store_relaxed(&turn, 0); /* relaxed: the child has no other thread yet */
+	if (is_light())
 		/* if this is refused, the next barrier() reports it */
 		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 	if (whole)
@@ -201,7 +206,7 @@ static void decide(void)
 	/* relaxed: the first read section comes after the open that calls this */
 	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
 	    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
-		k2k_store_relaxed(&k2k_rcu.light, 1);
+		k2k_store_relaxed(&k2k_rcu.phase, URCU_GP_COUNT | K2K_RCU_LIGHT);
 	decided = true;
 }
 

@@ -54,21 +54,29 @@
 
 #include "thread.h"
 
+/*
+ * In the phase, and so in the word of each section: membarrier(2) works, and readers need no fence.
+ * It is set before the first read section, and never changes.
+ */
+#define K2K_RCU_LIGHT (1ul << 63)
+
 struct k2k_rcu {
-	/* the value that begins a section: URCU_GP_COUNT, with or without URCU_GP_CTR_PHASE */
-	_Atomic(unsigned long) phase;
 	/*
-	 * 1: membarrier(2) works, so readers need no fence. It is set before the first read
-	 * section, and never changes.
+	 * the value that begins a section: URCU_GP_COUNT, with or without URCU_GP_CTR_PHASE and
+	 * K2K_RCU_LIGHT
 	 */
-	k2k_u32 light;
+	_Atomic(unsigned long) phase;
 } __attribute__((aligned(K2K_CACHE_LINE)));
 extern struct k2k_rcu k2k_rcu;
 
-static inline void k2k_read_barrier(void)
+/* Begins the outermost section of this thread. */
+static inline void k2k_read_begin(struct k2k_thread *self)
 {
-	/* relaxed: set before the first read section, and never changed */
-	if (k2k_likely(k2k_load_relaxed(&k2k_rcu.light)))
+	/* relaxed, both: the phase publishes nothing else, and the barrier orders the store */
+	unsigned long phase = k2k_load_relaxed(&k2k_rcu.phase);
+
+	k2k_store_relaxed(&self->section, phase);
+	if (k2k_likely(phase & K2K_RCU_LIGHT))
 		/* restrains the compiler; membarrier() does the rest */
 		k2k_fence_compiler();
 	else
@@ -83,18 +91,13 @@ static inline void k2k_read_barrier(void)
 static inline void k2k_read_lock(void)
 {
 	struct k2k_thread *self = k2k_thread_self;
-	/*
-	 * relaxed, all: only we write our section; the phase publishes nothing else; and
-	 * k2k_read_barrier() orders the store
-	 */
+	/* relaxed, both: only we write our section */
 	unsigned long section = k2k_load_relaxed(&self->section);
 
-	if (k2k_likely(!(section & URCU_GP_CTR_NEST_MASK))) {
-		k2k_store_relaxed(&self->section, k2k_load_relaxed(&k2k_rcu.phase));
-		k2k_read_barrier();
-	} else {
+	if (k2k_likely(!(section & URCU_GP_CTR_NEST_MASK)))
+		k2k_read_begin(self);
+	else
 		k2k_store_relaxed(&self->section, section + URCU_GP_COUNT);
-	}
 }
 
 static inline void k2k_read_unlock(void)
@@ -103,6 +106,25 @@ static inline void k2k_read_unlock(void)
 
 	/* relaxed: our own word. publish[rcu-section]: all that was done in the section */
 	k2k_store_release(&self->section, k2k_load_relaxed(&self->section) - URCU_GP_COUNT);
+}
+
+/*
+ * Both for a thread that is in no section: they save the counting of nested ones. False: it is in
+ * one.
+ */
+static inline bool k2k_read_try_begin(struct k2k_thread *self)
+{
+	/* relaxed: only we write our section */
+	if (k2k_unlikely(k2k_load_relaxed(&self->section) & URCU_GP_CTR_NEST_MASK))
+		return false;
+	k2k_read_begin(self);
+	return true;
+}
+
+static inline void k2k_read_end(void)
+{
+	/* publish[rcu-section]: all that was done in the section */
+	k2k_store_release(&k2k_thread_self->section, 0);
 }
 
 /* Is this thread in a read section? */

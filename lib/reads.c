@@ -8,26 +8,45 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "alert.h"
 #include "budget.h"
 #include "handle.h"
 #include "lease.h"
 #include "ledger.h"
 #include "rate.h"
 #include "tenant.h"
+#include "text.h"
 
 #define COPIES 100 /* an attempt fails only if the tenant is registered again during it */
 
 /* The numbers of the current window; an expired one counts as unused. */
 static int copy_window(const struct k2k_registry *reg, uint32_t slot, struct k2k_tenant_info *info)
 {
-	struct k2k_rate rate = { .used = 0 };
-	int code = k2k_rate_look(&reg->map.cells[slot], &reg->clock,
-	                         k2k_clock_now(&reg->clock).second, false, &rate);
+	struct k2k_rate_view view;
+	int code = k2k_rate_look(&reg->map, slot, &reg->clock, &view);
 
-	info->admitted_total = rate.admitted; /* loaded even if the window is damaged */
-	info->messages_this_second = rate.used;
-	info->window = rate.second;
+	info->admitted_total = view.found.admitted; /* loaded even if the window is damaged */
+	info->messages_this_second = code ? 0 : k2k_rate_used(&view);
+	info->window = code ? 0 : k2k_rate_named(&view);
 	return code;
+}
+
+/* Which thresholds were reported: of the rate in this window or lately, of leases as held now. */
+static void copy_alerts(const struct k2k_registry *reg, const struct k2k_shm_cell_cold *cold,
+                        struct k2k_tenant_info *info)
+{
+	/* relaxed, all: numbers */
+	uint64_t rate = k2k_load_relaxed(&cold->alert_rate);
+	uint64_t since = k2k_sat_sub(k2k_clock_exact(&reg->clock).second, K2K_ALERT_SHOWN_SECONDS);
+
+	if (k2k_alert_sequence(rate) == (uint32_t)info->window || k2k_alert_sequence(rate) > since)
+		info->alerted_rate = (uint8_t)k2k_alert_level_of(rate);
+	if (info->kernels)
+		info->alerted_kernels = (uint8_t)k2k_alert_level_of(
+			k2k_load_relaxed(&cold->alert_kernels));
+	if (info->gpu_memory_bytes)
+		info->alerted_gpu_memory = (uint8_t)k2k_alert_level_of(
+			k2k_load_relaxed(&cold->alert_gpu_memory));
 }
 
 static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_gen,
@@ -35,6 +54,8 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 {
 	const struct k2k_shm_tenant_cold *cold = &reg->map.tenants_cold[slot];
 	const struct k2k_shm_cell_cold *counts = &reg->map.cells_cold[slot];
+	const struct k2k_lease_key key = k2k_lease_of_tenant(slot,
+	                                                     k2k_tenant_generation(state_gen));
 	uint64_t held[K2K_RESOURCES];
 	struct k2k_limits limits;
 	int code, leases;
@@ -42,15 +63,14 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	k2k_tenant_limits(&reg->map, slot, &limits);
 	/* if brokers damaged the window or the leases, all other numbers are still filled in */
 	code = copy_window(reg, slot, info);
-	if (code)
-		info->messages_this_second = info->window = 0;
-	leases = k2k_lease_sum(&reg->map, &reg->liveness, slot, k2k_tenant_generation(state_gen),
-	                       held);
+	leases = k2k_lease_sum(&reg->map, &reg->liveness, &key, held);
 	if (leases)
 		held[0] = held[1] = 0;
 	code = code ? code : leases;
 	info->flags = code ? K2K_TENANT_DAMAGED : 0;
 	/* relaxed, all: numbers, between two looks at the state */
+	info->kernels = held[K2K_RESOURCE_KERNELS];
+	info->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
 	info->id = k2k_load_relaxed(&reg->map.tenants[slot].id);
 	info->generation = k2k_tenant_generation(state_gen);
 	info->registered_at_ns = k2k_load_relaxed(&cold->registered_at_ns);
@@ -58,13 +78,22 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	info->max_messages_per_sec = limits.rate;
 	info->max_gpu_memory_bytes = limits.gpu_memory_bytes;
 	info->max_concurrent_kernels = limits.kernels;
+	info->burst = limits.burst;
+	info->rate_policy = limits.mode & K2K_MODE_BUCKET ? K2K_RATE_BUCKET : K2K_RATE_WINDOW;
+	info->rate_period = (limits.mode & K2K_MODE_PERIOD) >> K2K_MODE_PERIOD_SHIFT;
+	info->shadow = (limits.mode & K2K_MODE_SHADOW) != 0;
+	info->suspended = (limits.mode & K2K_MODE_SUSPENDED) != 0;
+	k2k_text_copy(info->name, (const char *)limits.name, sizeof(info->name));
+	memcpy(info->alerts, &limits.alerts, sizeof(info->alerts));
+	if (limits.alerts)
+		copy_alerts(reg, counts, info);
 	info->rejected_total.rate = k2k_load_relaxed(&counts->rejected_rate);
 	info->rejected_total.budget = k2k_load_relaxed(&counts->rejected_budget);
 	info->rejected_total.kernels = k2k_load_relaxed(&counts->rejected_kernels);
 	info->rejected_total.gpu_memory = k2k_load_relaxed(&counts->rejected_gpu_memory);
 	info->unattributed_ns = k2k_load_relaxed(&counts->unattributed_ns);
-	info->kernels = held[K2K_RESOURCE_KERNELS];
-	info->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
+	k2k_tenant_shadow_counts(counts, &info->shadow_rejected_total);
+	info->suspended_rejected_total = k2k_load_relaxed(&counts->rejected_suspended);
 	return code;
 }
 
@@ -208,46 +237,88 @@ int k2k_usage_engagement(struct k2k_registry *reg, struct k2k_audit_tag tag, uin
 	return code;
 }
 
-/* Call it inside a read section. */
-static int cost_of(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement, uint64_t *ns)
+/* A number of an engagement that has the ledger record `index`. 0, K2K_ECORRUPT. */
+typedef int number_of(struct k2k_registry *reg, uint32_t index, uint64_t generation, uint64_t *ns);
+
+static int cost_of(struct k2k_registry *reg, uint32_t index, uint64_t generation, uint64_t *ns)
+{
+	(void)generation;
+	*ns = k2k_load_relaxed(&reg->map.ledger[index].cost_ns); /* relaxed: a number */
+	return 0;
+}
+
+static int reserved_of(struct k2k_registry *reg, uint32_t index, uint64_t generation, uint64_t *ns)
+{
+	const struct k2k_lease_key key = k2k_lease_of_engagement(index, generation);
+	uint64_t held[K2K_RESOURCES] = { 0 };
+	int code = k2k_lease_any_reserved(&reg->map, index)
+	                   ? k2k_lease_sum(&reg->map, &reg->liveness, &key, held)
+	                   : 0;
+
+	*ns = held[K2K_RESOURCE_GPU_TIME];
+	return code;
+}
+
+/* The number is 0 if the engagement has no record. Call it inside a read section. */
+static int find_number(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement,
+                       number_of *number, uint64_t *ns)
 {
 	for (int i = 0; i < COPIES; i++) {
 		struct k2k_hash_key key = { .key = engagement };
-		uint64_t state_gen;
+		uint64_t token = k2k_grace_token(&reg->map), state_gen;
 		uint32_t index = 0;
 		int code = k2k_tenant_find(&reg->map, id, &key.slot, &state_gen);
+		bool absent;
 
 		if (code)
 			return code;
 		*ns = 0;
 		key.gen = k2k_tenant_generation(state_gen);
 		code = k2k_ledger_find(&reg->map, &key, &index);
+		absent = code == K2K_HASH_ABSENT;
 		if (!code)
-			/* relaxed: a number */
-			*ns = k2k_load_relaxed(&reg->map.ledger[index].cost_ns);
-		if (k2k_tenant_still(&reg->map, key.slot, state_gen))
-			return code == K2K_HASH_ABSENT ? 0 : code;
+			code = number(reg, index, key.gen, ns);
+		if (!k2k_tenant_still(&reg->map, key.slot, state_gen))
+			continue;
+		if (!absent)
+			return code;
+		/* is it absent, or did the walk lose its way in a record that was reused? */
+		if (k2k_grace_is_still(&reg->map, token))
+			return 0;
 	}
 	return k2k_fail(K2K_EBUSY, "tenant", NULL, "the tenant is registered again and again");
 }
 
-int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
-                             uint64_t *gpu_ns)
+static int get_number(struct k2k_registry *reg, k2k_tenant_id id, uint64_t engagement,
+                      number_of *number, const char *argument, uint64_t *result)
 {
-	K2K_UNCANCELLED;
 	uint64_t ns = 0;
-	int code = !reg || gpu_ns ? 0 : k2k_fail_argument("gpu_ns", "null");
+	int code = !reg || result ? 0 : k2k_fail_argument(argument, "null");
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
 	code = id == K2K_TENANT_UNSPECIFIED ? K2K_ENOTENANT
-	                                    : cost_of(reg, id, tag.engagement_id, &ns);
+	                                    : find_number(reg, id, engagement, number, &ns);
 	k2k_read_unlock();
 	if (!code)
-		*gpu_ns = ns;
+		*result = ns;
 	return code;
+}
+
+int k2k_usage_engagement_for(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
+                             uint64_t *gpu_ns)
+{
+	K2K_UNCANCELLED;
+	return get_number(reg, id, tag.engagement_id, cost_of, "gpu_ns", gpu_ns);
+}
+
+int k2k_usage_reserved(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_audit_tag tag,
+                       uint64_t *reserved_ns)
+{
+	K2K_UNCANCELLED;
+	return get_number(reg, id, tag.engagement_id, reserved_of, "reserved_ns", reserved_ns);
 }
 
 /* ---- the registry ------------------------------------------------------------------------ */
@@ -283,7 +354,7 @@ static void count_list(const struct k2k_shm_list *free_list, const struct k2k_sh
 
 static void count_brokers(struct k2k_registry *reg, struct k2k_registry_info *info)
 {
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 0; i < reg->map.sizes.slots; i++) {
 		const struct k2k_shm_slot *slot = &reg->map.slots[i];
 
 		/* relaxed, all: counts for diagnostics */
@@ -333,9 +404,15 @@ static void copy_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 		info->leases.used = info->leases.capacity;
 	count_brokers(reg, info);
 	info->max_audit_events = map->sizes.events;
+	info->max_brokers = map->sizes.slots;
+	info->max_kernels = map->sizes.kernels;
 	info->cut_gpu_ns = k2k_load_relaxed(&defs->cut_ns); /* relaxed: only a number */
 	if (reg->defs.header.incompatible & K2K_FEATURE_REQUIRE_AUDIT)
 		info->flags |= K2K_INFO_REQUIRE_AUDIT;
+	if (reg->defs.header.incompatible & K2K_FEATURE_SIMULATED)
+		info->flags |= K2K_INFO_SIMULATED;
+	if (reg->defs.header.incompatible & K2K_FEATURE_STRICT)
+		info->flags |= K2K_INFO_STRICT;
 	copy_files(reg, info);
 }
 
@@ -344,7 +421,9 @@ int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info)
 	K2K_UNCANCELLED;
 	struct k2k_registry_info copy;
 	/* a struct that is used again may have these flags */
-	int code = reg ? K2K_CHECK_STRUCT(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT) : 0;
+	int code = reg ? K2K_CHECK_STRUCT(info, K2K_INFO_AUDIT_SINK | K2K_INFO_REQUIRE_AUDIT |
+	                                                K2K_INFO_SIMULATED | K2K_INFO_STRICT)
+	               : 0;
 
 	if (!code)
 		code = k2k_enter(reg, K2K_GATE_ANY);

@@ -13,7 +13,7 @@
 struct batch {
 	struct k2k_registry *reg;
 	uint8_t *chosen;                 /* a bit for each slot */
-	uint64_t *cost_ns;               /* for each slot; null if no chosen one has costs */
+	struct k2k_cost_sum *costs;      /* for each slot; null if no chosen one has costs */
 	const struct k2k_finals *finals; /* may be null */
 	uint64_t token;                  /* the next one: stamped on what is unlinked */
 	bool stamped, has_budgets, has_costs;
@@ -47,12 +47,18 @@ static int mend(struct batch *batch)
 
 /* ---- final totals ------------------------------------------------------------------ */
 
+static void add_to(struct k2k_cost_sum *sum, const struct k2k_cost_copy *cost)
+{
+	sum->cost_ns = k2k_sat_add(sum->cost_ns, cost->cost_ns);
+	sum->corrected_ns = k2k_sat_sum(sum->corrected_ns, cost->corrected_ns);
+}
+
 static int add_chosen_cost(void *context, const struct k2k_cost_copy *cost)
 {
 	struct batch *batch = context;
 
 	if (is_chosen(batch, cost->slot, cost->generation))
-		batch->cost_ns[cost->slot] = k2k_sat_add(batch->cost_ns[cost->slot], cost->cost_ns);
+		add_to(&batch->costs[cost->slot], cost);
 	return 0;
 }
 
@@ -60,8 +66,8 @@ static int count_costs(struct batch *batch)
 {
 	if (!batch->has_costs)
 		return 0;
-	batch->cost_ns = calloc(batch->reg->map.sizes.tenants, sizeof(*batch->cost_ns));
-	if (!batch->cost_ns)
+	batch->costs = calloc(batch->reg->map.sizes.tenants, sizeof(*batch->costs));
+	if (!batch->costs)
 		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "reap",
 		                      "no memory to count the costs of %u tenants",
 		                      batch->reg->map.sizes.tenants);
@@ -69,27 +75,32 @@ static int count_costs(struct batch *batch)
 }
 
 static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t generation,
-                        uint64_t cost_ns, struct k2k_tenant_totals *totals)
+                        struct k2k_cost_sum costs, struct k2k_tenant_totals *totals)
 {
 	const struct k2k_shm_cell_cold *cold = &reg->map.cells_cold[slot];
+	const struct k2k_lease_key key = k2k_lease_of_tenant(slot, generation);
 	uint64_t held[K2K_RESOURCES];
 
-	/* if leases are damaged, the other totals are reported all the same */
-	totals->flags = k2k_lease_sum(&reg->map, &reg->liveness, slot, generation, held) != 0
-	                        ? K2K_TENANT_DAMAGED
-	                        : 0;
-	if (totals->flags)
+	/* if leases or shares are damaged, the other totals are reported all the same */
+	totals->flags = 0;
+	if (k2k_lease_sum(&reg->map, &reg->liveness, &key, held) != 0) {
+		totals->flags = K2K_TENANT_DAMAGED;
 		held[0] = held[1] = 0;
+	}
 	/* relaxed, all: counts; they are final if a grace period has passed */
 	totals->id = k2k_load_relaxed(&reg->map.tenants[slot].id);
 	totals->generation = generation;
-	totals->admitted_total = k2k_load_relaxed(&reg->map.cells[slot].admitted);
+	if (k2k_hot_total(&reg->map, slot, &totals->admitted_total) == K2K_HOT_DAMAGED)
+		totals->flags = K2K_TENANT_DAMAGED;
 	totals->rejected_total.rate = k2k_load_relaxed(&cold->rejected_rate);
 	totals->rejected_total.budget = k2k_load_relaxed(&cold->rejected_budget);
 	totals->rejected_total.kernels = k2k_load_relaxed(&cold->rejected_kernels);
 	totals->rejected_total.gpu_memory = k2k_load_relaxed(&cold->rejected_gpu_memory);
-	totals->gpu_ns_total = cost_ns;
+	totals->gpu_ns_total = costs.cost_ns;
+	totals->corrected_ns = costs.corrected_ns;
 	totals->unattributed_ns = k2k_load_relaxed(&cold->unattributed_ns);
+	k2k_tenant_shadow_counts(cold, &totals->shadow_rejected_total);
+	totals->suspended_rejected_total = k2k_load_relaxed(&cold->rejected_suspended);
 	totals->kernels = held[K2K_RESOURCE_KERNELS];
 	totals->gpu_memory_bytes = held[K2K_RESOURCE_GPU_MEMORY];
 }
@@ -98,11 +109,11 @@ static void fill_totals(struct k2k_registry *reg, uint32_t slot, uint64_t genera
 static void fill_finals(struct batch *batch, uint32_t slot, uint64_t generation,
                         struct k2k_tenant_totals *totals)
 {
-	uint64_t cost_ns = batch->cost_ns ? batch->cost_ns[slot] : 0;
+	struct k2k_cost_sum none = { 0, 0 }, costs = batch->costs ? batch->costs[slot] : none;
 
-	fill_totals(batch->reg, slot, generation, cost_ns, totals);
+	fill_totals(batch->reg, slot, generation, costs, totals);
 	if ((totals->flags & K2K_TENANT_DAMAGED) && mend(batch) == 0)
-		fill_totals(batch->reg, slot, generation, cost_ns, totals);
+		fill_totals(batch->reg, slot, generation, costs, totals);
 }
 
 static void append_totals(struct k2k_registry *reg, const struct k2k_tenant_totals *totals)
@@ -180,6 +191,13 @@ static int unlink_cost(void *context, const struct k2k_cost_copy *cost)
 	 */
 	if (cost->claimed || !is_chosen(batch, cost->slot, cost->generation))
 		return 0;
+	/* before the record is reused: what is left of its reservations names it */
+	if (k2k_lease_any_reserved(&batch->reg->map, cost->index)) {
+		struct k2k_lease_key key = k2k_lease_of_engagement(cost->index, cost->generation);
+
+		/* if a row is damaged, the next repair frees what it does not lead to */
+		k2k_lease_reap(&batch->reg->map, &key);
+	}
 	k2k_pool_retire(&hash.pool, cost->index, batch->token);
 	batch->stamped = true;
 	batch->mended->engagements++;
@@ -273,7 +291,10 @@ static int free_slots(struct batch *batch)
 			/* relaxed: only the writer changes definitions */
 			uint64_t word = k2k_load_relaxed(&map->tenants[slot].state_gen);
 
-			if (k2k_lease_reap(map, slot, k2k_tenant_generation(word)) != 0)
+			struct k2k_lease_key key = k2k_lease_of_tenant(slot,
+			                                               k2k_tenant_generation(word));
+
+			if (k2k_lease_reap(map, &key) != 0)
 				orphans = true; /* its damaged row may not lead to all of them */
 			/* only once, even if the list is corrupt */
 			batch->chosen[slot / 8] &= (uint8_t) ~(1u << slot % 8);
@@ -376,7 +397,7 @@ static int reap_passed(struct batch *batch, uint64_t passed)
 	}
 	if (!code)
 		code = free_slots(batch);
-	free(batch->cost_ns);
+	free(batch->costs);
 	free(batch->chosen);
 	free(own);
 	return code;
@@ -432,7 +453,7 @@ int k2k_reap_finals(struct k2k_registry *reg, const struct k2k_finals *finals)
 
 struct counting {
 	const struct k2k_map *map;
-	uint64_t *cost_ns; /* for each slot */
+	struct k2k_cost_sum *costs; /* for each slot */
 };
 
 static int add_cost(void *context, const struct k2k_cost_copy *cost)
@@ -440,14 +461,13 @@ static int add_cost(void *context, const struct k2k_cost_copy *cost)
 	struct counting *counting = context;
 
 	if (has_slot(counting->map, cost->slot, cost->generation))
-		counting->cost_ns[cost->slot] = k2k_sat_add(counting->cost_ns[cost->slot],
-		                                            cost->cost_ns);
+		add_to(&counting->costs[cost->slot], cost);
 	return 0;
 }
 
 void k2k_totals_so_far(struct k2k_registry *reg, const struct k2k_finals *finals)
 {
-	struct counting counting = { &reg->map, finals->cost_ns };
+	struct counting counting = { &reg->map, finals->costs };
 	bool has_costs = false, damaged;
 
 	for (size_t i = 0; i < finals->count; i++)
@@ -458,11 +478,12 @@ void k2k_totals_so_far(struct k2k_registry *reg, const struct k2k_finals *finals
 	damaged = has_costs && k2k_ledger_sweep(&reg->map, add_cost, &counting) != 0;
 	for (size_t i = 0; i < finals->count; i++) {
 		const struct k2k_final *final = &finals->list[i];
-		uint64_t cost_ns = damaged ? 0 : counting.cost_ns[final->slot];
+		struct k2k_cost_sum none = { 0, 0 },
+				    costs = damaged ? none : counting.costs[final->slot];
 
 		if (final->done)
 			continue;
-		fill_totals(reg, final->slot, final->generation, cost_ns, final->totals);
+		fill_totals(reg, final->slot, final->generation, costs, final->totals);
 		if (damaged)
 			final->totals->flags |= K2K_TENANT_DAMAGED;
 	}

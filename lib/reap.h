@@ -29,6 +29,12 @@
 /* mended: null in a change; then damage is reported in the audit trail. */
 int k2k_reap(struct k2k_registry *reg, struct k2k_mended *mended);
 
+/* GPU time of all engagements of a tenant. */
+struct k2k_cost_sum {
+	uint64_t cost_ns;
+	int64_t corrected_ns;
+};
+
 /* A registration that has been retired, and pinned if its totals are asked for. */
 struct k2k_final {
 	k2k_tenant_id id;
@@ -40,7 +46,7 @@ struct k2k_final {
 struct k2k_finals {
 	struct k2k_final *list;
 	size_t count;
-	uint64_t *cost_ns; /* zeroes, one for each tenant slot, for k2k_totals_so_far() */
+	struct k2k_cost_sum *costs; /* zeroes, one for each tenant slot, for k2k_totals_so_far() */
 };
 /*
  * As k2k_reap(), but also reaps `finals`, although they are pinned, and fills in their final

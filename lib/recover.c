@@ -7,6 +7,7 @@
 #include "budget.h"
 #include "deaths.h"
 #include "ledger.h"
+#include "period.h"
 #include "tenant.h"
 
 struct recovery {
@@ -73,15 +74,18 @@ static int recover_tenant(struct recovery *r, uint32_t slot)
 	                       (unsigned int)k2k_tenant_state(word));
 }
 
-static void count_budget(struct recovery *r, uint32_t slot)
+static void count_budget(struct recovery *r, uint32_t slot, const struct k2k_shm_budget *budget)
 {
 	k2k_u32 *count = &r->map->tenants_cold[slot].budget_count;
+	/* relaxed: under the writer's lock */
+	uint32_t flags = k2k_load_relaxed(&budget->period) ? K2K_DEF_HAS_BUDGETS | K2K_DEF_RENEWS
+	                                                   : K2K_DEF_HAS_BUDGETS;
 
 	/* relaxed, all: under the writer's lock */
 	k2k_store_relaxed(count, k2k_load_relaxed(count) + 1);
 	/* missing only if a killed change never came into force; to set the flag is harmless */
 	k2k_store_relaxed(&r->map->tenants[slot].flags,
-	                  k2k_load_relaxed(&r->map->tenants[slot].flags) | K2K_DEF_HAS_BUDGETS);
+	                  k2k_load_relaxed(&r->map->tenants[slot].flags) | flags);
 }
 
 static int retire_budget(struct recovery *r, uint32_t index)
@@ -113,7 +117,7 @@ static int recover_live_budget(struct recovery *r, uint32_t index)
 		k2k_store_relaxed(&budget->until, 0);
 		r->mended->budgets++;
 	}
-	count_budget(r, slot);
+	count_budget(r, slot, budget);
 	return 0;
 }
 
@@ -284,6 +288,42 @@ static bool look_budget(const struct k2k_map *map, uint32_t index, bool *is_free
 	return *is_free || k2k_entry_state(word) == K2K_ENTRY_RETIRED;
 }
 
+/*
+ * A retired budget whose period record a live one has was replaced by that one; the flag that says
+ * so may be missing, since a killed change stores it after its commit store.
+ */
+static void mark_periods(const struct k2k_map *map, unsigned int state, uint8_t *owned)
+{
+	for (uint32_t i = 0; i < map->sizes.budgets; i++) {
+		uint32_t period = k2k_budget_owned_period(&map->budgets[i]);
+
+		/* relaxed: under the writer's lock */
+		if (period == 0 || period > map->sizes.budgets ||
+		    k2k_entry_state(k2k_load_relaxed(&map->budgets[i].entry.state)) != state)
+			continue;
+		if (k2k_verify_mark(owned, period - 1) && state == K2K_ENTRY_RETIRED)
+			k2k_budget_keep_period(map, i);
+	}
+}
+
+static int rebuild_periods(const struct k2k_map *map)
+{
+	struct k2k_list list = k2k_budget_period_list(map);
+	uint8_t *owned = calloc(map->sizes.budgets / 8 + 1, 1);
+
+	if (!owned)
+		return k2k_fail_errno(K2K_ENOMEM, ENOMEM, "recovery",
+		                      "no memory to sort %u records", map->sizes.budgets);
+	mark_periods(map, K2K_ENTRY_LIVE, owned);
+	mark_periods(map, K2K_ENTRY_RETIRED, owned);
+	k2k_list_clear(&list);
+	for (uint32_t i = 0; i < map->sizes.budgets; i++)
+		if (!k2k_verify_is_marked(owned, i))
+			k2k_list_append(&list, i);
+	free(owned);
+	return 0;
+}
+
 static int rebuild_lists(const struct k2k_map *map)
 {
 	struct k2k_list free_tenants = k2k_tenant_free_list(map),
@@ -292,7 +332,31 @@ static int rebuild_lists(const struct k2k_map *map)
 			retired_budgets = k2k_budget_retired_list(map);
 	int code = rebuild(&free_tenants, &retired_tenants, look_tenant, map);
 
-	return code ? code : rebuild(&free_budgets, &retired_budgets, look_budget, map);
+	if (!code)
+		code = rebuild(&free_budgets, &retired_budgets, look_budget, map);
+	return code ? code : rebuild_periods(map);
+}
+
+/* An incarnation in live, as brokers have one, for as long as a repair takes. */
+struct life {
+	struct k2k_registry *reg;
+	struct k2k_lock lock;
+	uint64_t incarnation;
+};
+
+static int begin_life(void *context)
+{
+	struct life *life = context;
+
+	return k2k_life_begin(&life->reg->live, &life->lock, &life->incarnation);
+}
+
+static int end_life(void *context)
+{
+	struct life *life = context;
+
+	k2k_lock_drop(&life->lock);
+	return 0;
 }
 
 int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
@@ -307,10 +371,18 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
 		                 .thorough = mended->verify != NULL,
 		                 .counts = mended->damage,
 		                 .verify = mended->verify };
-	int code;
+	struct life life = { .reg = reg };
+	int code = 0;
 
 	k2k_assert_writer(&reg->writer);
+	if (mend.thorough)
+		code = k2k_agent_run(&reg->agent, begin_life, &life);
+	if (code)
+		return code;
+	mend.incarnation = life.incarnation;
 	code = k2k_mend(&mend);
+	if (mend.thorough)
+		k2k_agent_run(&reg->agent, end_life, &life);
 	mended->damage = mend.counts;
 	mended->engagements += mend.adopted_costs;
 	mended->leases += mend.adopted_leases;
@@ -352,6 +424,50 @@ void k2k_report_repair(struct k2k_registry *reg, const struct k2k_mended *mended
 	k2k_trail_append_locked(&reg->trail, &body);
 }
 
+/* ---- corrections ----------------------------------------------------------------- */
+
+void k2k_end_correction(const struct k2k_map *map, uint32_t record, uint64_t after)
+{
+	/* relaxed: a number */
+	k2k_store_relaxed(&map->ledger[record].corrected_ns, after);
+	/* publish[corrections]: the sum, for a successor after a kill */
+	k2k_store_release(&map->defs->corrections,
+	                  /* relaxed: under the writer's lock */
+	                  k2k_load_relaxed(&map->defs->corrections) + 1);
+}
+
+/* Completes a correction that is in force, and forgets any other (correct.c). */
+static void recover_correction(const struct k2k_map *map)
+{
+	/* observe[corrections], observe[correcting]: the element that they are about */
+	uint64_t number = k2k_load_acquire(&map->defs->corrections);
+	const struct k2k_shm_correction *intent = k2k_correction_at(map, number);
+	uint32_t record, period;
+	bool in_force;
+
+	/* observe[correcting]: as above */
+	if (k2k_load_acquire(&map->defs->correcting) != number + 1)
+		return;
+	/* relaxed, all: under the writer's lock */
+	record = k2k_load_relaxed(&intent->ledger) - 1;
+	period = k2k_load_relaxed(&intent->period);
+	if (record < map->sizes.engagements && period <= map->sizes.budgets &&
+	    k2k_load_relaxed(&map->ledger[record].entry.gen) ==
+	            k2k_load_relaxed(&intent->generation) &&
+	    k2k_load_relaxed(&map->ledger[record].entry.key) ==
+	            k2k_load_relaxed(&intent->engagement)) {
+		uint64_t after = k2k_load_relaxed(&intent->after);
+
+		in_force = period ? k2k_period_made(k2k_load_relaxed(
+					    &map->periods[period - 1].now.first)) !=
+		                            k2k_load_relaxed(&intent->made)
+		                  : k2k_load_relaxed(&map->ledger[record].corrected_ns) == after;
+		if (in_force)
+			k2k_end_correction(map, record, after);
+	}
+	k2k_store_relaxed(&map->defs->correcting, 0);
+}
+
 static int recover_all(struct recovery *r)
 {
 	struct k2k_hash ledger = k2k_ledger_hash(r->map);
@@ -362,6 +478,8 @@ static int recover_all(struct recovery *r)
 		code = recover_tenant(r, i);
 	if (!code)
 		code = k2k_mend_live(r->reg, r->token, &r->stamped, r->mended);
+	if (!code)
+		recover_correction(r->map);
 	ledger_high = k2k_pool_high(&ledger.pool);
 	for (uint32_t i = 0; !code && i < r->map->sizes.budgets; i++)
 		code = recover_budget(r, i);

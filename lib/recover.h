@@ -14,7 +14,8 @@
  *   CLAIMED by a dead process     linked: LIVE; not linked: FREE
  *   lease of a dead broker, or of no tenant    FREE (mend_leases.c)
  *   corrupt records and links     cut out first (mend.h), so that the walks end
- *   lists                         rebuilt
+ *   a correction of usage         completed if it is in force, else undone (correct.c)
+ *   lists                         rebuilt; and which budget has which period record
  *
  * If recovery is killed, at any point, the intent is still set, and the next recovery does what is
  * left. Recovery costs one pass over all tables.
@@ -48,7 +49,7 @@ int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended);
 /*
  * Makes `live` safe to walk again (mend.h) and counts in *mended what that took. `token` is the
  * next one. Sets *stamped if a record was stamped with it, so that it must be published. 0,
- * K2K_ENOMEM.
+ * K2K_ENOMEM; in a repair also an error of k2k_life_begin().
  */
 int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
                   struct k2k_mended *mended);
@@ -58,6 +59,15 @@ int k2k_mend_live(struct k2k_registry *reg, uint64_t token, bool *stamped,
  * not published.
  */
 int k2k_mend_now(struct k2k_registry *reg);
+/* The place of a correction, by its number from 0 on. */
+static inline struct k2k_shm_correction *k2k_correction_at(const struct k2k_map *map,
+                                                           uint64_t number)
+{
+	return &map->defs->correction[number % K2K_CORRECTIONS];
+}
+
+/* Stores the engagement's new sum, and that the correction of the intent is done (correct.c). */
+void k2k_end_correction(const struct k2k_map *map, uint32_t record, uint64_t after);
 /* Reports in the audit trail what was recovered and what was cut out. */
 void k2k_report_repair(struct k2k_registry *reg, const struct k2k_mended *mended);
 

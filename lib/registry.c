@@ -6,12 +6,16 @@
 
 #include "change.h"
 #include "deaths.h"
+#include "lease.h"
+#include "rate.h"
 #include "sweep.h"
+#include "watch.h"
 
 #define RETRY_NS UINT64_C(1000000)
 #define USERS_POLL_NS UINT64_C(50000)
-#define KNOWN_OPEN_FLAGS \
-	(K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT | K2K_OPEN_FOLLOWER)
+#define KNOWN_OPEN_FLAGS                                                                          \
+	(K2K_OPEN_CALLER_FORK_HOOKS | K2K_OPEN_OWNER_UID | K2K_OPEN_TIMEOUT | K2K_OPEN_FOLLOWER | \
+	 K2K_OPEN_CLOCK)
 
 /*
  * Both lists change only under the fork guard, so that no forked child finds one half changed.
@@ -27,15 +31,17 @@ const char *k2k_version(void)
 	return VERSION_TEXT(K2K_VERSION_MAJOR, K2K_VERSION_MINOR, K2K_VERSION_PATCH);
 }
 
-static void tick(struct k2k_registry *reg)
+static void tick(struct k2k_registry *reg, uint64_t second)
 {
 	/* relaxed: it is read again every second */
 	if (k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED ||
 	    k2k_segment_check_identity(&reg->defs) != 0 ||
-	    k2k_segment_check_identity(&reg->live) != 0)
+	    k2k_segment_check_identity(&reg->live) != 0) {
 		k2k_handle_fence(reg);
-	else
-		k2k_report_deaths(reg);
+	} else {
+		k2k_watch_deaths(reg, second);
+		k2k_watch_leases(reg, second);
+	}
 }
 
 /*
@@ -49,7 +55,7 @@ static uint64_t look(void *context)
 
 	if (second != reg->ticked_second) {
 		reg->ticked_second = second;
-		tick(reg);
+		tick(reg, second);
 	}
 	soon = k2k_trail_look(&reg->trail);
 	next = k2k_clock_until_next_second(&reg->clock);
@@ -95,6 +101,7 @@ static int new_handle(struct k2k_registry **handle)
 		reg->gate = gate;
 		pthread_mutex_init(&reg->mutex, NULL);
 		pthread_mutex_init(&reg->sink_mutex, NULL);
+		pthread_mutex_init(&reg->kernel_mutex, NULL);
 		k2k_fork_guard_lock();
 		reg->next_of_all = all;
 		all = reg;
@@ -103,6 +110,7 @@ static int new_handle(struct k2k_registry **handle)
 	memset((char *)reg + offsetof(struct k2k_registry, role), 0,
 	       sizeof(*reg) - offsetof(struct k2k_registry, role));
 	reg->ledger_full_at = UINT64_MAX;
+	reg->kernels_full_at = UINT64_MAX;
 	reg->defs.fd = -1;
 	reg->live.fd = -1;
 	*handle = reg;
@@ -115,6 +123,18 @@ static void give_back(struct k2k_registry *reg)
 	reg->next_closed = closed;
 	closed = reg;
 	k2k_fork_guard_unlock();
+}
+
+/* Only a simulated registry takes a made-up time. */
+static int check_simulation(const struct k2k_registry *reg)
+{
+	bool simulated = reg->defs.header.incompatible & K2K_FEATURE_SIMULATED;
+
+	if (simulated && !reg->simulated)
+		return k2k_fail_argument("clock", "null, but the registry is a simulation");
+	if (!simulated && reg->simulated)
+		return k2k_fail_argument("clock", "set, but the registry is no simulation");
+	return 0;
 }
 
 static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
@@ -152,13 +172,22 @@ static int open_objects(struct k2k_registry *reg, const struct k2k_trust *trust)
 		               : k2k_fail(K2K_ECORRUPT, "live", "name",
 		                          "%s is missing: destroy the registry and create it again",
 		                          path);
-	if (code)
+	if (!code)
+		code = check_simulation(reg);
+	if (!code)
+		code = k2k_map_bind(&reg->map, &reg->defs, &reg->live);
+	if (code || reg->role != K2K_GATE_BROKER)
 		return code;
-	return k2k_map_bind(&reg->map, &reg->defs, &reg->live);
+	reg->others = calloc((size_t)reg->map.sizes.slots * K2K_LEASE_LOCKS, sizeof(*reg->others));
+	return reg->others ? 0
+	                   : k2k_fail_errno(K2K_ENOMEM, ENOMEM, "handle",
+	                                    "no memory for the leases of other brokers");
 }
 
 static void close_objects(struct k2k_registry *reg)
 {
+	free(reg->others);
+	reg->others = NULL;
 	k2k_segment_close(&reg->live);
 	k2k_segment_close(&reg->defs);
 }
@@ -182,6 +211,7 @@ static int attach(struct k2k_registry *reg)
 	reg->passed.context = reg;
 	if (reg->role == K2K_GATE_BROKER) {
 		code = k2k_broker_attach(&reg->map, &reg->liveness, &reg->own, &reg->broker);
+		k2k_reserved_begin(&reg->reserved, reg->broker.incarnation);
 	} else if (reg->role == K2K_GATE_ADMIN) {
 		code = k2k_writer_open(&reg->writer, &reg->map, &reg->admins, &reg->own);
 	} else if (reg->follows) {
@@ -236,6 +266,9 @@ static int apply_options(struct k2k_registry *reg, const struct k2k_open_options
 	reg->follows = mine.flags & K2K_OPEN_FOLLOWER;
 	if (reg->follows && reg->role != K2K_GATE_OBSERVER)
 		return k2k_fail_argument("flags", "K2K_OPEN_FOLLOWER needs the role OBSERVER");
+	reg->simulated = mine.flags & K2K_OPEN_CLOCK ? mine.clock : NULL;
+	if ((mine.flags & K2K_OPEN_CLOCK) && !mine.clock)
+		return k2k_fail_argument("clock", "null");
 	k2k_identity_read(&reg->own);
 	k2k_identity_comm(comm, reg->own.comm[0], reg->own.comm[1]);
 	return k2k_audit_init(&reg->audit, mine.actor ? mine.actor : comm, &reg->clock);
@@ -254,7 +287,7 @@ static int open_trail(struct k2k_registry *reg)
 	int code;
 
 	if (reg->role == K2K_GATE_BROKER) {
-		options.ring = broker->slot;
+		options.ring = K2K_RING_REJECTIONS(broker->slot);
 		options.incarnation = broker->incarnation;
 		memcpy(options.comm, reg->own.comm, sizeof(options.comm));
 		options.rejects = true;
@@ -293,10 +326,16 @@ static int start_threads(struct k2k_registry *reg)
 /* The steps after k2k_audit_init(). If one fails, those before it are undone. */
 static int open_parts(struct k2k_registry *reg, const struct k2k_trust *trust)
 {
-	int code = k2k_clock_open(&reg->clock);
+	int code = k2k_rate_open();
+
+	if (!code)
+		code = k2k_clock_open(&reg->clock);
 
 	if (code)
 		return code;
+	if (reg->simulated)
+		k2k_clock_simulate(&reg->clock, &reg->simulated->monotonic_ns,
+		                   &reg->simulated->wall_ns);
 	code = attach_until(reg, trust);
 	if (code)
 		return code;
@@ -445,6 +484,7 @@ int k2k_registry_close(struct k2k_registry **handle)
 	k2k_audit_fini(&reg->audit);
 	free(reg->cuts);
 	reg->cuts = NULL;
+	k2k_reserved_end(&reg->reserved);
 	give_back(reg);
 	return 0;
 }

@@ -13,8 +13,9 @@
 /* how often an append tries to take a place that other threads take at the same time */
 #define TRIES 4
 
-struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index)
+struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t number)
 {
+	uint32_t index = k2k_ring_index(map, number);
 	struct k2k_ring ring = { &map->rings[index],
 		                 &map->events[(size_t)index * map->sizes.events],
 		                 map->sizes.events - 1, 0 };
@@ -94,8 +95,11 @@ static uint64_t lose(const struct k2k_ring *ring, uint32_t kind)
 static uint64_t give_up(const struct k2k_ring *ring, struct k2k_shm_event *event, uint64_t n,
                         uint32_t kind)
 {
-	/* relaxed: the compare-exchange decides */
-	uint64_t highest = k2k_load_relaxed(&event->given_up);
+	/*
+	 * observe[event-given-up]: the claim of that number. Without it `claimed` may be older, and
+	 * a number that others have given up counts as damage: n would take its place.
+	 */
+	uint64_t highest = k2k_load_acquire(&event->given_up);
 
 	while (highest < n || !can_be(ring, highest, n))
 		/* publish[event-given-up]: n never comes */
@@ -218,13 +222,18 @@ uint64_t k2k_ring_newest(const struct k2k_ring *ring)
 
 /*
  * Returns the highest number that this place has had, or that was given up at it; 0 if the place is
- * damaged. relaxed, both: only compared
+ * damaged.
  */
 static uint64_t highest_at(const struct k2k_ring *ring, uint64_t place)
 {
 	const struct k2k_shm_event *event = &ring->events[place];
-	uint64_t n = number_of(k2k_load_relaxed(&event->sequence)),
-		 given_up = k2k_load_relaxed(&event->given_up);
+	/*
+	 * observe[event-sequence]: the claim of its number. Without it `claimed` may be older, and
+	 * the number counts as damage because it is new.
+	 */
+	uint64_t n = number_of(k2k_load_acquire(&event->sequence));
+	uint64_t given_up = k2k_load_acquire(
+		&event->given_up); /* observe[event-given-up]: as above */
 
 	if (!can_be(ring, n, place))
 		n = 0;

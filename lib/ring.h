@@ -52,7 +52,40 @@ struct k2k_ring {
 	uint64_t since; /* for the owner only: the value of `claimed` when it became the owner */
 };
 
-struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t index);
+/*
+ * Rings have numbers (layout.h), but a registry with fewer than 64 broker slots has no rings of
+ * some numbers: `index` counts those that it has.
+ */
+static inline uint32_t k2k_ring_missing(const struct k2k_map *map)
+{
+	return map->sizes.slots < K2K_SLOTS_DEFAULT ? K2K_SLOTS_DEFAULT - map->sizes.slots : 0;
+}
+
+static inline uint32_t k2k_ring_number(const struct k2k_map *map, uint32_t index)
+{
+	return index < map->sizes.slots ? index : index + k2k_ring_missing(map);
+}
+
+static inline uint32_t k2k_ring_index(const struct k2k_map *map, uint32_t number)
+{
+	return number < map->sizes.slots ? number : number - k2k_ring_missing(map);
+}
+
+/* The broker slot of a ring that is not the administrators'. */
+static inline uint32_t k2k_ring_slot(uint32_t number)
+{
+	return number >= K2K_RINGS_LOW   ? K2K_SLOTS_DEFAULT + (number - K2K_RINGS_LOW) / 2
+	       : number > K2K_RING_ADMIN ? number - K2K_RING_SECURITY(0)
+	                                 : number;
+}
+
+static inline bool k2k_ring_is_security(uint32_t number)
+{
+	return number >= K2K_RINGS_LOW ? (number - K2K_RINGS_LOW) % 2 : number > K2K_RING_ADMIN;
+}
+
+/* The ring of this number, which the registry must have. */
+struct k2k_ring k2k_ring_of(const struct k2k_map *map, uint32_t number);
 
 /* ---- its owner ------------------------------------------------------------ */
 
@@ -74,6 +107,9 @@ void k2k_ring_put_off(const struct k2k_ring *ring, uint32_t kind);
 void k2k_ring_close(const struct k2k_ring *ring, uint64_t n);
 /* A number that changes whenever an event is appended or given up. */
 uint64_t k2k_ring_turnover(const struct k2k_ring *ring);
+
+/* A greater number of missing events is damage: they take a year at ten million a second. */
+#define K2K_EVENTS_MISSING_MOST (UINT64_C(1) << 48)
 
 /* ---- readers ---------------------------------------------------------------- */
 

@@ -136,25 +136,31 @@ static void describe(const struct k2k_rejection *r, struct text *text)
 	} kinds[] = { { K2K_ERATE, "message-rate" },
 		      { K2K_EKERNELS, "kernel-slots" },
 		      { K2K_EGPUMEM, "gpu-memory" } };
+	const char *shadow = r->shadow ? " in shadow" : "";
 
 	if (r->code == K2K_ENOTENANT) {
 		snprintf(text->description, sizeof(text->description),
 		         "tenant %" PRIu64 " not registered", r->tenant);
 		return;
 	}
+	if (r->code == K2K_ESUSPENDED) {
+		snprintf(text->description, sizeof(text->description),
+		         "tenant %" PRIu64 " suspended", r->tenant);
+		return;
+	}
 	if (r->code == K2K_EBUDGET) {
 		snprintf(text->description, sizeof(text->description),
-		         "tenant %" PRIu64 " quota exceeded: tenant %" PRIu64 " engagement %" PRIu64
-		         " budget exceeded: %" PRIu64 "ns >= %" PRIu64 "ns",
-		         r->tenant, r->tenant, r->tag.engagement_id, r->used, r->limit);
+		         "tenant %" PRIu64 " quota exceeded%s: tenant %" PRIu64
+		         " engagement %" PRIu64 " budget exceeded: %" PRIu64 "ns >= %" PRIu64 "ns",
+		         r->tenant, shadow, r->tenant, r->tag.engagement_id, r->used, r->limit);
 		return;
 	}
 	for (size_t i = 0; i < K2K_COUNT_OF(kinds); i++)
 		if (kinds[i].code == r->code)
 			snprintf(text->description, sizeof(text->description),
-			         "tenant %" PRIu64 " quota exceeded: tenant %" PRIu64
+			         "tenant %" PRIu64 " quota exceeded%s: tenant %" PRIu64
 			         " %s: %" PRIu64 "/%" PRIu64,
-			         r->tenant, r->tenant, kinds[i].what, r->used, r->limit);
+			         r->tenant, shadow, r->tenant, kinds[i].what, r->used, r->limit);
 }
 
 static void emit_rejection(struct k2k_sink *sink, const struct k2k_rejection *r, uint64_t count,
@@ -166,6 +172,7 @@ static void emit_rejection(struct k2k_sink *sink, const struct k2k_rejection *r,
 	memset(&event, 0, sizeof(event));
 	memset(&text, 0, sizeof(text));
 	event.size = sizeof(event);
+	event.flags = r->shadow ? K2K_AUDIT_SHADOW : 0;
 	event.time_ns = time_ns;
 	event.count = count;
 	event.code = r->code;
@@ -202,8 +209,9 @@ static bool same(const struct k2k_audit_entry *entry, const struct k2k_rejection
 {
 	const struct k2k_rejection *e = &entry->rejection;
 
-	return entry->taken && e->code == r->code && e->tenant == r->tenant && e->to == r->to &&
-	       e->tag.org_id == r->tag.org_id && e->tag.engagement_id == r->tag.engagement_id &&
+	return entry->taken && e->code == r->code && e->shadow == r->shadow &&
+	       e->tenant == r->tenant && e->to == r->to && e->tag.org_id == r->tag.org_id &&
+	       e->tag.engagement_id == r->tag.engagement_id &&
 	       (r->code != 0 || (strcmp(entry->source, r->source) == 0 &&
 	                         strcmp(entry->destination, r->destination) == 0));
 }
@@ -219,7 +227,8 @@ static struct k2k_audit_entry *entry_for(struct k2k_audit *audit, const struct k
 {
 	uint64_t hash = k2k_mix64(
 		r->tenant ^
-		k2k_mix64(r->tag.org_id ^ k2k_mix64(r->tag.engagement_id ^ (uint32_t)r->code)));
+		k2k_mix64(r->tag.org_id ^ k2k_mix64(r->tag.engagement_id ^ (uint32_t)r->code ^
+	                                            (uint64_t)r->shadow << 32)));
 
 	if (r->code == 0)
 		hash = hash_name(hash_name(hash ^ k2k_mix64(r->to), r->source), r->destination);
@@ -233,7 +242,7 @@ static bool try_enter(struct k2k_audit_entry *entry)
 		uint32_t idle = 0;
 
 		/* observe[audit-entry]: what the last holder counted */
-		if (k2k_cas_acq_rel(&entry->busy, &idle, 1))
+		if (k2k_cas_acquire(&entry->busy, &idle, 1))
 			return true;
 	}
 	return false;

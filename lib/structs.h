@@ -27,27 +27,31 @@
 #include "error.h"
 
 /* Sizes in bytes: first that of the current header, then those of earlier ones. */
-#define K2K_STRUCTS(X)                  \
-	X(k2k_quota, 40)                \
-	X(k2k_verdict, 56)              \
-	X(k2k_lease, 32)                \
-	X(k2k_open_options, 32)         \
-	X(k2k_create_options, 56, 48)   \
-	X(k2k_registry_plan, 96, 88)    \
-	X(k2k_registry_info, 312, 296)  \
-	X(k2k_finding, 208)             \
-	X(k2k_repair_info, 88, 56)      \
-	X(k2k_tenant_info, 136)         \
-	X(k2k_tenant_totals, 104)       \
-	X(k2k_tenant_image, 104)        \
-	X(k2k_budget_info, 48)          \
-	X(k2k_broker_info, 104)         \
-	X(k2k_lease_info, 56)           \
-	X(k2k_usage_info, 40)           \
-	X(k2k_audit_record, 440)        \
-	X(k2k_audit_cursor, 1072)       \
-	X(k2k_audit_follower_info, 152) \
-	X(k2k_audit_stats, 2968, 1432)
+#define K2K_STRUCTS(X)                           \
+	X(k2k_quota, 80, 40)                     \
+	X(k2k_verdict, 56)                       \
+	X(k2k_lease, 32)                         \
+	X(k2k_kernel_info, 144)                  \
+	X(k2k_route, 80)                         \
+	X(k2k_reservation, 72)                   \
+	X(k2k_open_options, 40, 32)              \
+	X(k2k_create_options, 72, 64, 56, 48)    \
+	X(k2k_registry_plan, 112, 104, 96, 88)   \
+	X(k2k_registry_info, 328, 320, 312, 296) \
+	X(k2k_finding, 208)                      \
+	X(k2k_repair_info, 88, 56)               \
+	X(k2k_tenant_info, 240, 136)             \
+	X(k2k_tenant_totals, 152, 104)           \
+	X(k2k_tenant_image, 176, 104)            \
+	X(k2k_budget_info, 96, 48)               \
+	X(k2k_budget_use, 40)                    \
+	X(k2k_broker_info, 104)                  \
+	X(k2k_lease_info, 72, 56)                \
+	X(k2k_usage_info, 56, 40)                \
+	X(k2k_audit_record, 440)                 \
+	X(k2k_audit_cursor, 1088, 1072)          \
+	X(k2k_audit_follower_info, 152)          \
+	X(k2k_audit_stats, 2984, 2968, 1432)
 
 #define K2K_VERSIONS_MOST 8
 

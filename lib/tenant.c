@@ -2,6 +2,7 @@
 #include "tenant.h"
 
 #include "clock.h"
+#include "grace.h"
 
 #define RESTARTS 1000
 
@@ -23,11 +24,10 @@ int k2k_tenant_fenced(const struct k2k_map *map)
 }
 
 /*
- * Without a read section the walk may have reached a slot that another tenant has taken since. It
- * recognises that by the bucket, or by the word of state and generation, and starts again.
+ * A definition of another bucket was registered in its slot during the walk, which then starts
+ * again; or it is damage.
  */
-int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
-                    uint64_t *state_gen)
+static int walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot, uint64_t *state_gen)
 {
 	uint64_t steps = 0, most = 4 * (uint64_t)map->sizes.tenants + RESTARTS;
 	uint32_t restarts = 0, bucket = k2k_tenant_bucket(map, id);
@@ -59,9 +59,7 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 		}
 		/* observe[tenant-link]: the fields of the next definition */
 		next = k2k_load_acquire(&tenant->next);
-		/* observe[tenant-state] */
-		if (k2k_tenant_bucket(map, found_id) != bucket ||
-		    k2k_load_acquire(&tenant->state_gen) != word) {
+		if (k2k_tenant_bucket(map, found_id) != bucket) {
 			if (restarts++ > RESTARTS)
 				return k2k_tenant_corrupt(
 					"a definition of another bucket is in the chain", bucket);
@@ -72,6 +70,23 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 		link = next;
 	}
 	return K2K_ENOTENANT;
+}
+
+/*
+ * Without a read section the walk may have followed the link of a slot that another tenant has
+ * taken since, or is about to take: id and link are not stored at once. So a walk that finds
+ * nothing is repeated unless the token shows that no slot was reused (grace.h 6).
+ */
+int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
+                    uint64_t *state_gen)
+{
+	for (uint32_t restarts = 0;; restarts++) {
+		uint64_t token = k2k_grace_token(map);
+		int code = walk(map, id, slot, state_gen);
+
+		if (code != K2K_ENOTENANT || restarts > RESTARTS || k2k_grace_is_still(map, token))
+			return code;
+	}
 }
 
 void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limits *limits)
@@ -86,15 +101,45 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 		/* observe[tenant-select]: the set of limits that it selects */
 		select = k2k_load_acquire(&tenant->select);
 		limits->version = K2K_SELECT_VERSION(select);
-		limits->algorithm = (uint32_t)(select & 0xff);
+		limits->mode = K2K_SELECT_MODE(select);
 		set = (uint32_t)(limits->version & 1);
 		/* relaxed, all: between the two looks at select */
 		limits->rate = k2k_load_relaxed(&tenant->rate[set]);
+		limits->burst = K2K_BURST(k2k_load_relaxed(&tenant->burst[set]));
 		K2K_DELAY(half_copied);
 		limits->gpu_memory_bytes = k2k_load_relaxed(&cold->gpu_memory_bytes[set]);
 		limits->kernels = k2k_load_relaxed(&cold->kernels[set]);
+		limits->alerts = k2k_load_relaxed(&cold->alerts[set]);
+		for (int i = 0; i < K2K_NAME_WORDS; i++)
+			limits->name[i] = k2k_load_relaxed(&cold->name[set][i]);
 		k2k_fence_acquire(); /* the copies come before the second look */
 	} while (k2k_load_relaxed(&tenant->select) != select); /* relaxed: ordered by the fence */
+}
+
+void k2k_tenant_count_rejection(const struct k2k_map *map, uint32_t slot, int code, bool shadow)
+{
+	struct k2k_shm_cell_cold *cold = &map->cells_cold[slot];
+	k2k_u64 *count;
+
+	switch (code) {
+	case K2K_ERATE: count = shadow ? &cold->shadow_rate : &cold->rejected_rate; break;
+	case K2K_EBUDGET: count = shadow ? &cold->shadow_budget : &cold->rejected_budget; break;
+	case K2K_EKERNELS: count = shadow ? &cold->shadow_kernels : &cold->rejected_kernels; break;
+	case K2K_EGPUMEM:
+		count = shadow ? &cold->shadow_gpu_memory : &cold->rejected_gpu_memory;
+		break;
+	default: count = &cold->rejected_suspended;
+	}
+	k2k_add_relaxed(count, 1); /* relaxed: a count */
+}
+
+void k2k_tenant_shadow_counts(const struct k2k_shm_cell_cold *cold, struct k2k_rejected *counts)
+{
+	/* relaxed, all: counts */
+	counts->rate = k2k_load_relaxed(&cold->shadow_rate);
+	counts->budget = k2k_load_relaxed(&cold->shadow_budget);
+	counts->kernels = k2k_load_relaxed(&cold->shadow_kernels);
+	counts->gpu_memory = k2k_load_relaxed(&cold->shadow_gpu_memory);
 }
 
 /* ---- for the writer ------------------------------------------------------------ */
@@ -133,21 +178,33 @@ void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k
 	k2k_fence_release();
 	/* relaxed, all: published by k2k_tenant_flip */
 	k2k_store_relaxed(&tenant->rate[other], limits->rate);
-	k2k_store_relaxed(&tenant->burst[other], 0);
+	k2k_store_relaxed(&tenant->burst[other], K2K_BURST_WORD(limits->burst, limits->mode));
 	k2k_store_relaxed(&cold->gpu_memory_bytes[other], limits->gpu_memory_bytes);
 	k2k_store_relaxed(&cold->kernels[other], limits->kernels);
+	k2k_store_relaxed(&cold->alerts[other], limits->alerts);
+	for (int i = 0; i < K2K_NAME_WORDS; i++)
+		k2k_store_relaxed(&cold->name[other][i], limits->name[i]);
 	K2K_DELAY(prepared);
 }
 
-void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot)
+void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot, uint32_t mode)
 {
 	struct k2k_shm_tenant *tenant = &map->tenants[slot];
 	/* relaxed: only the writer changes it */
 	uint64_t select = k2k_load_relaxed(&tenant->select);
 
 	/* publish[tenant-select]: the set, and the budgets that begin and end with this version */
-	k2k_store_release(&tenant->select,
-	                  K2K_SELECT(K2K_SELECT_VERSION(select) + 1, select & 0xff));
+	k2k_store_release(&tenant->select, K2K_SELECT(K2K_SELECT_VERSION(select) + 1, mode));
+}
+
+void k2k_tenant_add_flags(const struct k2k_map *map, uint32_t slot, uint32_t flags)
+{
+	k2k_u32 *word = &map->tenants[slot].flags;
+	/* relaxed, all: under the writer's lock; the version, or LIVE, publishes the flag */
+	uint32_t has = k2k_load_relaxed(word);
+
+	if (flags & ~has)
+		k2k_store_relaxed(word, has | flags);
 }
 
 static void reset_cell(const struct k2k_map *map, uint32_t slot)
@@ -157,7 +214,11 @@ static void reset_cell(const struct k2k_map *map, uint32_t slot)
 
 	/* relaxed, all: no process refers to this slot before it is linked */
 	k2k_store_relaxed(&cell->admitted, 0);
-	k2k_store_relaxed(&cell->window, 0);
+	k2k_store_relaxed(&cell->opening, 0);
+	k2k_store_relaxed(&cell->source, 0);
+	k2k_store_relaxed(&cell->sought, 0);
+	k2k_store_relaxed(&cell->window, K2K_RATE_NEVER_USED << K2K_RATE_TAG_BITS);
+	k2k_store_relaxed(&cell->ceiling, 0);
 	/* the row of leases needs no reset: each record names the registration that it is of */
 	k2k_store_relaxed(&cell->lease_brokers, 0);
 	k2k_store_relaxed(&cell->has_costs, 0);
@@ -167,6 +228,14 @@ static void reset_cell(const struct k2k_map *map, uint32_t slot)
 	k2k_store_relaxed(&cold->rejected_kernels, 0);
 	k2k_store_relaxed(&cold->rejected_gpu_memory, 0);
 	k2k_store_relaxed(&cold->unattributed_ns, 0);
+	k2k_store_relaxed(&cold->rejected_suspended, 0);
+	k2k_store_relaxed(&cold->shadow_rate, 0);
+	k2k_store_relaxed(&cold->shadow_budget, 0);
+	k2k_store_relaxed(&cold->shadow_kernels, 0);
+	k2k_store_relaxed(&cold->shadow_gpu_memory, 0);
+	k2k_store_relaxed(&cold->alert_rate, 0);
+	k2k_store_relaxed(&cold->alert_kernels, 0);
+	k2k_store_relaxed(&cold->alert_gpu_memory, 0);
 }
 
 int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k2k_limits *limits,
@@ -199,6 +268,8 @@ int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k
 	k2k_store_release(&map->defs->generation, gen);
 	/* publish[tenant-state]: a reader of the slot's former use does not take it for LIVE */
 	k2k_store_release(&tenant->state_gen, k2k_tenant_word(K2K_TENANT_BUILDING, gen));
+	/* with k2k_grace_is_still(): who sees a field of the new use sees the token before it */
+	k2k_fence_release();
 	K2K_DELAY(building);
 	k2k_list_remove(&free_list, UINT32_MAX, *slot);
 	reset_cell(map, *slot);
@@ -209,7 +280,7 @@ int k2k_tenant_build(const struct k2k_map *map, k2k_tenant_id id, const struct k
 	k2k_store_relaxed(&cold->retired_token, 0);
 	k2k_store_relaxed(&cold->budget_count, 0);
 	k2k_tenant_prepare(map, *slot, limits);
-	k2k_tenant_flip(map, *slot); /* version 1 */
+	k2k_tenant_flip(map, *slot, limits->mode); /* version 1 */
 	*generation = gen;
 	return 0;
 }
@@ -308,6 +379,7 @@ void k2k_tenant_free(const struct k2k_map *map, uint32_t slot)
 	uint64_t word = k2k_load_relaxed(&tenant->state_gen);
 	struct k2k_list free_list = k2k_tenant_free_list(map);
 
+	k2k_hot_release(map, slot);
 	/* publish[tenant-state]: all that was done with the slot before */
 	k2k_store_release(&tenant->state_gen,
 	                  k2k_tenant_word(K2K_TENANT_FREE, k2k_tenant_generation(word)));

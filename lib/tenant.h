@@ -13,6 +13,9 @@
  *   BUILDING stored, fields, budgets          nothing              FREE again
  *   LIVE stored                               it in lists          linked (it happened)
  *   linked                                    it                   -
+ * update, killed after:
+ *   the other set, a mode                     it as before         -
+ *   version and mode stored                   it as changed        budgets that ended are retired
  * deregister, killed after:
  *   token stored                              it                   -
  *   RETIRED stored                            GONE                 unlinked, token published
@@ -23,15 +26,18 @@
 
 #include "delay.h"
 #include "error.h"
+#include "hot.h"
 #include "list.h"
 #include "map.h"
 
 struct k2k_limits {
 	uint64_t version;
-	uint64_t rate;
+	uint64_t rate, burst;
 	uint64_t gpu_memory_bytes;
 	uint32_t kernels;
-	uint32_t algorithm;
+	uint32_t mode; /* K2K_MODE_... */
+	uint32_t alerts;
+	uint64_t name[K2K_NAME_WORDS];
 };
 
 static inline enum k2k_tenant_state k2k_tenant_state(uint64_t state_gen)
@@ -63,9 +69,12 @@ int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
 
 #define K2K_TENANT_NEAR 4
 
-/* Searches the first K2K_TENANT_NEAR definitions. False means "not found here", not "absent". */
+/*
+ * Searches the first K2K_TENANT_NEAR definitions. False means "not found here", not "absent". *at:
+ * the definition, so that the caller need not load map->tenants once more.
+ */
 static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
-                                        uint64_t *state_gen)
+                                        const struct k2k_shm_tenant **at, uint64_t *state_gen)
 {
 	/* observe[tenant-link]: the definition's fields */
 	uint32_t index = k2k_load_acquire(&map->tenant_heads[k2k_tenant_bucket(map, id)]) - 1;
@@ -73,13 +82,13 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 	/* relaxed: a call that sees the store late counts as one that came before it */
 	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0))
 		return false;
+#pragma GCC unroll 4
 	for (int i = 0; i < K2K_TENANT_NEAR; i++) {
 		const struct k2k_shm_tenant *tenant = &map->tenants[index];
 
 		if (k2k_unlikely(index >= map->sizes.tenants)) /* also the end of the chain */
 			return false;
 		K2K_DELAY(walked);
-		*slot = index;
 		/* observe[tenant-state]: id, cell and limits of this generation */
 		*state_gen = k2k_load_acquire(&tenant->state_gen);
 		/*
@@ -89,6 +98,8 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 		 */
 		if (k2k_likely(k2k_load_relaxed(&tenant->id) == id &&
 		               k2k_tenant_state(*state_gen) == K2K_TENANT_LIVE)) {
+			*slot = index;
+			*at = tenant;
 			K2K_DELAY(found);
 			return true;
 		}
@@ -106,17 +117,58 @@ static inline bool k2k_tenant_find_near(const struct k2k_map *map, k2k_tenant_id
 static inline int k2k_tenant_find(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
                                   uint64_t *state_gen)
 {
-	return k2k_likely(k2k_tenant_find_near(map, id, slot, state_gen))
+	const struct k2k_shm_tenant *at;
+
+	return k2k_likely(k2k_tenant_find_near(map, id, slot, &at, state_gen))
 	               ? 0
 	               : k2k_tenant_walk(map, id, slot, state_gen);
 }
 
 /* True if the slot still holds the registration that was found: then the copies are of it. */
-static inline bool k2k_tenant_still(const struct k2k_map *map, uint32_t slot, uint64_t state_gen)
+static inline bool k2k_tenant_is_still(const struct k2k_shm_tenant *tenant, uint64_t state_gen)
 {
 	k2k_fence_acquire(); /* the copies come before this look */
 	/* relaxed: ordered by the fence */
-	return k2k_load_relaxed(&map->tenants[slot].state_gen) == state_gen;
+	return k2k_load_relaxed(&tenant->state_gen) == state_gen;
+}
+
+static inline bool k2k_tenant_still(const struct k2k_map *map, uint32_t slot, uint64_t state_gen)
+{
+	return k2k_tenant_is_still(&map->tenants[slot], state_gen);
+}
+
+/*
+ * The id of a registration that is LIVE; false: it is over. In a read section of a broker the slot
+ * stays this registration's until that ends.
+ */
+static inline bool k2k_tenant_id_at(const struct k2k_map *map, uint32_t slot, uint64_t generation,
+                                    k2k_tenant_id *id)
+{
+	const struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	uint64_t word = k2k_tenant_word(K2K_TENANT_LIVE, generation);
+
+	/* observe[tenant-state]: id, cell and limits of this generation */
+	if (k2k_load_acquire(&tenant->state_gen) != word)
+		return false;
+	/* relaxed: it is still of this generation below */
+	*id = k2k_load_relaxed(&tenant->id);
+	return k2k_tenant_is_still(tenant, word);
+}
+
+/* A registration that may be over. `slot` is below the number of tenants. */
+struct k2k_registration_of {
+	uint32_t slot;
+	uint64_t generation;
+};
+
+/* As k2k_tenant_find(), for this registration and no later one of its id; or K2K_ESTALE. */
+static inline int k2k_tenant_find_at(const struct k2k_map *map,
+                                     const struct k2k_registration_of *of, k2k_tenant_id *id,
+                                     uint32_t *slot, uint64_t *state_gen)
+{
+	*slot = of->slot;
+	*state_gen = k2k_tenant_word(K2K_TENANT_LIVE, of->generation);
+	return k2k_tenant_id_at(map, of->slot, of->generation, id) ? 0 : K2K_ESTALE;
 }
 
 /* Reads the rate in force and its version. False: the definition changed during the look. */
@@ -142,7 +194,42 @@ static inline uint64_t k2k_tenant_rate(const struct k2k_map *map, uint32_t slot,
 	return rate;
 }
 
+/* The version in force and its mode. */
+static inline uint64_t k2k_tenant_select(const struct k2k_map *map, uint32_t slot)
+{
+	/* observe[tenant-select]: only the word itself */
+	return k2k_load_acquire(&map->tenants[slot].select);
+}
+
 void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limits *limits);
+
+/* Of k2k_tenant_limits() only the two that bound leases, and the version. */
+static inline void k2k_tenant_lease_limits(const struct k2k_map *map, uint32_t slot,
+                                           struct k2k_limits *limits)
+{
+	const struct k2k_shm_tenant *tenant = &map->tenants[slot];
+	const struct k2k_shm_tenant_cold *cold = &map->tenants_cold[slot];
+	uint64_t select;
+
+	do {
+		/* observe[tenant-select]: the set of limits that it selects */
+		select = k2k_load_acquire(&tenant->select);
+		limits->version = K2K_SELECT_VERSION(select);
+		/* relaxed, both: between the two looks at select */
+		limits->gpu_memory_bytes = k2k_load_relaxed(
+			&cold->gpu_memory_bytes[limits->version & 1]);
+		limits->kernels = k2k_load_relaxed(&cold->kernels[limits->version & 1]);
+		/* the copies come before the second look, which is relaxed: ordered by the fence */
+		k2k_fence_acquire();
+	} while (k2k_unlikely(k2k_load_relaxed(&tenant->select) != select));
+}
+
+/*
+ * Counts a rejection by a limit or of a suspended tenant; `shadow`: one that would have been, and
+ * has passed. Totals may lack the last one of a killed process.
+ */
+void k2k_tenant_count_rejection(const struct k2k_map *map, uint32_t slot, int code, bool shadow);
+void k2k_tenant_shadow_counts(const struct k2k_shm_cell_cold *cold, struct k2k_rejected *counts);
 
 /* ---- for the writer ---------------------------------------------------------- */
 
@@ -155,7 +242,9 @@ int k2k_tenant_unlink(const struct k2k_map *map, uint32_t slot);
 int k2k_tenant_is_linked(const struct k2k_map *map, uint32_t slot);
 /* Writes the set of limits that is not in force; k2k_tenant_flip() puts it in force. */
 void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k2k_limits *limits);
-void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot);
+void k2k_tenant_flip(const struct k2k_map *map, uint32_t slot, uint32_t mode);
+/* For what the version, or LIVE, publishes: a flag stays for the generation (K2K_DEF_...). */
+void k2k_tenant_add_flags(const struct k2k_map *map, uint32_t slot, uint32_t flags);
 /* Stores the token and RETIRED, and unlinks. The caller publishes the token afterwards. */
 int k2k_tenant_retire(const struct k2k_map *map, uint32_t slot, uint64_t token);
 /* Makes the slot FREE and appends it to the free list. No process may refer to it any more. */

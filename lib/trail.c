@@ -20,7 +20,7 @@
 #define WAKE_EVENTS 32 /* after as many events a batch wakes readers */
 #define QUIET_LOOKS 40 /* after two seconds without anything new the agent looks once a second */
 
-_Static_assert(K2K_EVENT_KINDS <= K2K_AUDIT_KINDS_MAX && K2K_RINGS == K2K_AUDIT_RINGS &&
+_Static_assert(K2K_EVENT_KINDS <= K2K_AUDIT_KINDS_MAX && K2K_RINGS_LOW == K2K_AUDIT_RINGS &&
                        K2K_RING_ADMIN == K2K_AUDIT_RING_ADMIN,
                "the header has room for the layout's kinds, and the same rings");
 _Static_assert(K2K_EVENT_NAME_BYTES == K2K_AUDIT_NAME_MAX + 1 &&
@@ -83,8 +83,9 @@ static int make_table(struct k2k_trail *trail)
 	}
 	trail->entries = entries;
 	/* if it fails, homes can be guessed; that costs coalescing, not counts */
-	if (getrandom(&trail->seed, sizeof(trail->seed), 0) != (ssize_t)sizeof(trail->seed))
-		trail->seed = trail->incarnation;
+	if (getrandom(trail->seeds, sizeof(trail->seeds), 0) != (ssize_t)sizeof(trail->seeds))
+		for (int i = 0; i < K2K_TRAIL_SEEDS; i++)
+			trail->seeds[i] = k2k_mix64(trail->incarnation + (uint64_t)i);
 	return 0;
 }
 
@@ -112,7 +113,8 @@ int k2k_trail_open(struct k2k_trail *trail, const struct k2k_trail_options *opti
 	trail->liveness = options->liveness;
 	trail->ring = k2k_ring_of(options->map, options->ring);
 	if (options->rejects) {
-		trail->security = k2k_ring_of(options->map, K2K_RING_SECURITY(options->ring));
+		trail->security = k2k_ring_of(options->map,
+		                              K2K_RING_SECURITY(k2k_ring_slot(options->ring)));
 		k2k_ring_own(&trail->ring);
 		k2k_ring_own(&trail->security);
 	}
@@ -130,6 +132,7 @@ static uint32_t kind_of(int32_t code)
 	case K2K_EBUDGET: return K2K_AUDIT_KIND_BUDGET;
 	case K2K_EKERNELS: return K2K_AUDIT_KIND_KERNELS;
 	case K2K_EGPUMEM: return K2K_AUDIT_KIND_GPU_MEMORY;
+	case K2K_ESUSPENDED: return K2K_AUDIT_KIND_SUSPENDED;
 	case K2K_ENOTENANT: return K2K_AUDIT_KIND_UNKNOWN_TENANT;
 	default: return K2K_AUDIT_KIND_CROSS_TENANT;
 	}
@@ -172,6 +175,7 @@ static int32_t code_of(uint32_t kind)
 		[K2K_AUDIT_KIND_KERNELS] = K2K_EKERNELS,
 		[K2K_AUDIT_KIND_GPU_MEMORY] = K2K_EGPUMEM,
 		[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
+		[K2K_AUDIT_KIND_SUSPENDED] = K2K_ESUSPENDED,
 	};
 
 	return kind < K2K_COUNT_OF(codes) ? codes[kind] : 0;
@@ -207,7 +211,32 @@ void k2k_trail_append(struct k2k_trail *trail, struct k2k_event_body *body)
 {
 	sign(trail, body);
 	memcpy(body->more.change.actor, trail->actor, sizeof(body->more.change.actor));
-	k2k_ring_append(trail->entries ? &trail->security : &trail->ring, body, 1, false);
+	/* a tenant can cause any number of alerts: they overwrite no security event */
+	k2k_ring_append(trail->entries && body->kind != K2K_AUDIT_KIND_ALERT ? &trail->security
+	                                                                     : &trail->ring,
+	                body, 1, false);
+}
+
+bool k2k_event_has_name(const struct k2k_event_body *body)
+{
+	return (body->kind == K2K_AUDIT_KIND_REGISTER || body->kind == K2K_AUDIT_KIND_UPDATE) &&
+	       body->more.change.values[K2K_AUDIT_REGISTER_MASK] & K2K_UPDATE_NAME;
+}
+
+void k2k_event_set_name(struct k2k_event_body *body, const uint64_t name[K2K_NAME_WORDS])
+{
+	body->org_id = name[0];
+	body->engagement_id = name[1];
+	body->used = name[2];
+	body->limit = name[3];
+}
+
+void k2k_event_get_name(const struct k2k_event_body *body, char name[K2K_NAME_WORDS * 8])
+{
+	const uint64_t words[K2K_NAME_WORDS] = { body->org_id, body->engagement_id, body->used,
+		                                 body->limit };
+
+	memcpy(name, words, sizeof(words));
 }
 
 /* ---- followers ------------------------------------------------------------------------ */
@@ -223,9 +252,10 @@ static bool is_waited_for(struct k2k_trail *trail, uint32_t index)
 
 	/* relaxed: usually there is none; k2k_follower_is_prompt() loads the owner again */
 	return k2k_load_relaxed(&follower->owner) != 0 &&
-	       !k2k_follower_has_room(follower, &trail->ring, K2K_RING_ADMIN, 1) &&
+	       !k2k_follower_has_room(trail->map, index, 1) &&
 	       /* relaxed: compared only */
-	       k2k_load_relaxed(&follower->next[K2K_RING_ADMIN]) != trail->gave_up_at[index] &&
+	       k2k_load_relaxed(k2k_follower_position(trail->map, index, K2K_RING_ADMIN)) !=
+	               trail->gave_up_at[index] &&
 	       k2k_follower_is_prompt(follower, trail->liveness, now_of(trail));
 }
 
@@ -244,7 +274,7 @@ static void wait_for_followers(struct k2k_trail *trail)
 			if (now >= deadline_ns)
 				/* relaxed: as above */
 				trail->gave_up_at[i] = k2k_load_relaxed(
-					&trail->map->followers[i].next[K2K_RING_ADMIN]);
+					k2k_follower_position(trail->map, i, K2K_RING_ADMIN));
 			else
 				k2k_clock_sleep_ns(ROOM_POLL_NS);
 		}
@@ -256,8 +286,7 @@ bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events)
 	for (uint32_t i = 0; i < K2K_FOLLOWERS; i++)
 		if (k2k_follower_is_prompt(&trail->map->followers[i], trail->liveness,
 		                           now_of(trail)) &&
-		    k2k_follower_has_room(&trail->map->followers[i], &trail->ring, K2K_RING_ADMIN,
-		                          events))
+		    k2k_follower_has_room(trail->map, i, events))
 			return true;
 	return false;
 }
@@ -314,7 +343,7 @@ static void make_key(const struct k2k_rejection *r, struct key *key)
 	struct {
 		char source[K2K_EVENT_NAME_BYTES], destination[K2K_EVENT_NAME_BYTES];
 	} names;
-	uint64_t flags = 0;
+	uint64_t flags = r->shadow ? K2K_EVENT_SHADOW : 0;
 
 	key->kind = kind_of(r->code);
 	key->count = KEY_WORDS;
@@ -334,12 +363,24 @@ static void make_key(const struct k2k_rejection *r, struct key *key)
 	key->words[KEY_KIND] = flags << 16 | key->kind;
 }
 
+/* Both halves of the product: with seeds that nobody knows, nobody can choose where a key goes. */
+static uint64_t multiply(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 static uint64_t home_of(const struct k2k_trail *trail, const struct key *key)
 {
-	uint64_t hash = trail->seed;
+	const uint64_t *words = key->words, *seeds = trail->seeds;
+	/* the words of most keys, without a chain of steps that wait for each other */
+	uint64_t hash = multiply(words[KEY_TENANT] ^ seeds[0], words[KEY_ORG] ^ seeds[1]) +
+	                multiply(words[KEY_ENGAGEMENT] ^ seeds[2], words[KEY_TO] ^ seeds[3]);
 
-	for (uint32_t i = 0; i < key->count; i++)
-		hash = k2k_mix64(hash ^ key->words[i]);
+	hash = k2k_mix64(hash ^ words[KEY_KIND]);
+	for (uint32_t i = KEY_WORDS; i < key->count; i++)
+		hash = k2k_mix64(hash ^ words[i]);
 	return hash % ENTRIES;
 }
 
@@ -579,7 +620,7 @@ static bool lock_home(struct k2k_trail_entry *entry)
 		uint32_t free = 0;
 
 		/* observe[trail-home]: the keys that its last holder put anywhere */
-		if (k2k_cas_acq_rel(&entry->locked, &free, 1))
+		if (k2k_cas_acquire(&entry->locked, &free, 1))
 			return true;
 	}
 	return false;

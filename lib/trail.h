@@ -18,8 +18,8 @@
  *    depend on a random number of the handle, so that nobody can choose keys that share one.
  * 5. The broker's agent closes events and wakes readers: when a second begins, and every 50 ms
  *    for two seconds after anything was written.
- * 6. A broker has two rings: one for rejections by a limit, one for cross-tenant attempts and
- *    deaths.
+ * 6. A broker has two rings: one for rejections by a limit and for alerts, one for cross-tenant
+ *    attempts and deaths.
  * 7. An administrator's event waits if it would overwrite an event that a follower that keeps up
  *    has not kept yet. It waits for ROOM_WAIT_NS at most, and not again for a follower that did not
  *    move in that time. Brokers' events never wait.
@@ -34,6 +34,8 @@
 
 struct k2k_trail_entry;
 
+#define K2K_TRAIL_SEEDS 4
+
 struct k2k_trail {
 	const struct k2k_map *map; /* null: no trail */
 	const struct k2k_clock *clock;
@@ -45,7 +47,7 @@ struct k2k_trail {
 	struct k2k_trail_entry *entries; /* a broker's table */
 	k2k_u64 *used;                   /* a bit for each entry: it has a key */
 	k2k_u32 open;                    /* how many bits are set */
-	uint64_t seed;
+	uint64_t seeds[K2K_TRAIL_SEEDS]; /* of the places in the table */
 	/* an administrator's, by follower: the follower's position when a wait for it timed out */
 	uint64_t gave_up_at[K2K_FOLLOWERS];
 	uint32_t unannounced; /* an administrator's: events since it woke readers */
@@ -59,7 +61,7 @@ struct k2k_trail_options {
 	const struct k2k_map *map;
 	const struct k2k_clock *clock;
 	struct k2k_liveness *liveness; /* may be null */
-	uint32_t ring;                 /* a broker's slot, or K2K_RING_ADMIN */
+	uint32_t ring;                 /* K2K_RING_REJECTIONS(slot), or K2K_RING_ADMIN */
 	uint64_t pid, incarnation;
 	uint64_t comm[2]; /* a broker's */
 	const char *actor;
@@ -86,6 +88,15 @@ void k2k_trail_append(struct k2k_trail *trail, struct k2k_event_body *body);
  */
 void k2k_trail_append_locked(struct k2k_trail *trail, struct k2k_event_body *body);
 void k2k_trail_wake(struct k2k_trail *trail);
+
+/*
+ * A REGISTER or an UPDATE that names a tenant has the name in four words that its kind does not
+ * use otherwise.
+ */
+bool k2k_event_has_name(const struct k2k_event_body *body);
+void k2k_event_set_name(struct k2k_event_body *body, const uint64_t name[K2K_NAME_WORDS]);
+void k2k_event_get_name(const struct k2k_event_body *body, char name[K2K_NAME_WORDS * 8]);
+
 /* Does a follower keep up, and is there room for `events` more of this administrator's? */
 bool k2k_trail_is_kept(const struct k2k_trail *trail, uint64_t events);
 

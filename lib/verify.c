@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert.h"
 #include "tenant.h"
 #include "writer.h"
 
@@ -62,6 +63,16 @@ void k2k_verify_reserved(struct k2k_verify *verify, const char *object, uint32_t
 	if (memcmp(field, zeroes, bytes < sizeof(zeroes) ? bytes : sizeof(zeroes)) != 0)
 		k2k_verify_report(verify, "layout", object, "record %u: a reserved field is not 0",
 		                  index);
+}
+
+void k2k_verify_alert(struct k2k_verify *verify, const char *object, uint32_t index, uint64_t word,
+                      uint64_t newest)
+{
+	if (!k2k_alert_is_possible(word, newest))
+		k2k_verify_report(verify, "I9", object,
+		                  "record %u: a threshold of %u %% was reported in sequence %u, "
+		                  "which can't be",
+		                  index, k2k_alert_level_of(word), k2k_alert_sequence(word));
 }
 
 /* ---- pooled records ------------------------------------------------------------------ */
@@ -167,6 +178,13 @@ static void check_entry(struct k2k_verify *verify, const struct k2k_hash *hash, 
 	}
 }
 
+void k2k_verify_chains(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
+                       uint8_t *seen)
+{
+	for (uint32_t i = 0; i <= hash->mask; i++)
+		check_chain(verify, hash, object, i, seen);
+}
+
 void k2k_verify_hash(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
                      bool of_writer)
 {
@@ -174,8 +192,7 @@ void k2k_verify_hash(struct k2k_verify *verify, const struct k2k_hash *hash, con
 
 	if (!seen)
 		return;
-	for (uint32_t i = 0; i <= hash->mask; i++)
-		check_chain(verify, hash, object, i, seen);
+	k2k_verify_chains(verify, hash, object, seen);
 	for (uint32_t i = 0; i < hash->pool.capacity; i++)
 		check_entry(verify, hash, object, i, of_writer, seen);
 	free(seen);

@@ -42,6 +42,7 @@ struct k2k_verify {
 
 void k2k_verify_definitions(struct k2k_verify *verify);
 void k2k_verify_live(struct k2k_verify *verify);
+void k2k_verify_kernels(struct k2k_verify *verify);
 void k2k_verify_trail(struct k2k_verify *verify);
 /* The words of one ring; also for repair. */
 void k2k_verify_ring(struct k2k_verify *verify, uint32_t index);
@@ -72,11 +73,18 @@ void k2k_verify_claim(struct k2k_verify *verify, const char *object, uint32_t in
  */
 void k2k_verify_hash(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
                      bool of_writer);
+/* Only buckets and chains; sets the bit of each linked record in `seen`. */
+void k2k_verify_chains(struct k2k_verify *verify, const struct k2k_hash *hash, const char *object,
+                       uint8_t *seen);
 /*
  * Reserved fields, of at most 64 bytes, must be zero, unless the registry has a feature that may
  * use them.
  */
 void k2k_verify_reserved(struct k2k_verify *verify, const char *object, uint32_t index,
                          const void *field, size_t bytes);
+
+/* The word of a limit's thresholds (alert.h), loaded before its newest sequence. */
+void k2k_verify_alert(struct k2k_verify *verify, const char *object, uint32_t index, uint64_t word,
+                      uint64_t newest);
 
 #endif

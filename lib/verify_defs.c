@@ -6,9 +6,12 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "alert.h"
 #include "budget.h"
 #include "tenant.h"
+#include "text.h"
 #include "verify.h"
 #include "writer.h"
 
@@ -25,9 +28,19 @@ static void check_words(struct k2k_verify *verify)
 	    k2k_load_relaxed(&defs->grace_wake) != (uint32_t)k2k_load_relaxed(&defs->grace_token))
 		k2k_verify_report(verify, "I2", "defs",
 		                  "the word that brokers wait on differs from the grace token");
+	if (k2k_writer_intent(verify->map) == K2K_OP_NONE &&
+	    k2k_load_relaxed(&defs->correcting) == k2k_load_relaxed(&defs->corrections) + 1)
+		k2k_verify_report(verify, "intent", "defs", "a correction was interrupted");
 	k2k_verify_reserved(verify, "defs", 0, defs->reserved0, sizeof(defs->reserved0));
 	k2k_verify_reserved(verify, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
-	k2k_verify_reserved(verify, "defs", 5, defs->reserved5, sizeof(defs->reserved5));
+	k2k_verify_reserved(verify, "defs", 5, &defs->reserved5, sizeof(defs->reserved5));
+	k2k_verify_reserved(verify, "defs", 6, defs->reserved6, sizeof(defs->reserved6));
+	for (uint32_t i = 0; i < K2K_CORRECTIONS; i++) {
+		k2k_verify_reserved(verify, "defs", 7, &defs->correction[i].reserved0,
+		                    sizeof(defs->correction[i].reserved0));
+		k2k_verify_reserved(verify, "defs", 8, &defs->correction[i].reserved1,
+		                    sizeof(defs->correction[i].reserved1));
+	}
 }
 
 /* ---- lists of free and of retired records ------------------------------------------------ */
@@ -91,6 +104,47 @@ static void check_list(struct k2k_verify *verify, const struct k2k_list *list, c
 }
 
 /*
+ * Each period record is in the free list, or a budget has it: in use, or retired without a later
+ * budget that has it.
+ */
+static void check_periods(struct k2k_verify *verify)
+{
+	const struct k2k_map *map = verify->map;
+	struct k2k_list list = k2k_budget_period_list(map);
+	uint8_t *seen = calloc(map->sizes.budgets / 8 + 1, 1);
+	uint32_t link = k2k_load_relaxed(&list.shared->head), last = 0, count = 0, owned = 0;
+
+	for (uint32_t i = 0; seen && i < map->sizes.budgets; i++) {
+		uint32_t period = k2k_budget_owned_period(&map->budgets[i]);
+
+		if (period == 0)
+			continue;
+		owned++;
+		if (period > map->sizes.budgets || k2k_verify_mark(seen, period - 1))
+			k2k_verify_report(verify, "I8", "budgets",
+			                  "record %u: its period record belongs to another budget",
+			                  i);
+	}
+	while (seen && link != 0 && link <= list.capacity && count < list.capacity) {
+		if (k2k_verify_mark(seen, link - 1))
+			k2k_verify_report(verify, "I6", "budgets",
+			                  "period record %u is in the free list, but in use",
+			                  link - 1);
+		last = link;
+		count++;
+		link = k2k_load_relaxed(&map->budgets[link - 1].period_next);
+	}
+	if (seen &&
+	    (link != 0 || count + owned != list.capacity ||
+	     k2k_load_relaxed(&list.shared->tail) != last || k2k_list_count(&list) != count))
+		k2k_verify_report(verify, "I6", "budgets",
+		                  "the list of free period records is corrupt: repair rebuilds it");
+	k2k_verify_reserved(verify, "budgets", 1, &list.shared->reserved,
+	                    sizeof(list.shared->reserved));
+	free(seen);
+}
+
+/*
  * Only the writer uses the lists: to any other process they look wrong while a change is in
  * progress.
  */
@@ -107,6 +161,7 @@ static void check_lists(struct k2k_verify *verify)
 	check_list(verify, &tenants_retired, "tenants", IN_RETIRED, place_tenant);
 	check_list(verify, &budgets_free, "budgets", IN_FREE, place_budget);
 	check_list(verify, &budgets_retired, "budgets", IN_RETIRED, place_budget);
+	check_periods(verify);
 }
 
 /* ---- tenants ------------------------------------------------------------------------------- */
@@ -155,6 +210,39 @@ static void check_duplicates(struct k2k_verify *verify, uint32_t slot)
 		                  found);
 }
 
+/* A name of damaged bytes is shown with '?' in their place. */
+static void check_name(struct k2k_verify *verify, uint32_t slot)
+{
+	struct k2k_limits limits;
+	const char *name = (const char *)limits.name;
+	size_t length;
+
+	k2k_tenant_limits(verify->map, slot, &limits);
+	length = strnlen(name, sizeof(limits.name));
+	for (size_t i = length; i < sizeof(limits.name); i++)
+		if (name[i])
+			length = sizeof(limits.name);
+	if (length == sizeof(limits.name) || !k2k_text_is_clean(name, length))
+		k2k_verify_report(verify, "layout", "tenants",
+		                  "slot %u has a name that can't be one: give it another", slot);
+}
+
+static void check_thresholds(struct k2k_verify *verify, uint32_t slot, uint64_t select)
+{
+	const struct k2k_map *map = verify->map;
+	uint32_t alerts = k2k_load_relaxed(
+		&map->tenants_cold[slot].alerts[K2K_SELECT_VERSION(select) & 1]);
+
+	if (!k2k_alert_is_list(alerts))
+		k2k_verify_report(verify, "layout", "tenants",
+		                  "slot %u has thresholds that can't be any: give it others", slot);
+	if ((alerts != 0) != ((K2K_SELECT_MODE(select) & K2K_MODE_ALERTS) != 0) ||
+	    (alerts && !(k2k_load_relaxed(&map->tenants[slot].flags) & K2K_DEF_ALERTS)))
+		k2k_verify_report(verify, "layout", "tenants",
+		                  "slot %u: its mode or its flags do not match its thresholds",
+		                  slot);
+}
+
 /* Checks what must be true of every live definition. */
 static void check_fields(struct k2k_verify *verify, uint32_t slot)
 {
@@ -166,15 +254,21 @@ static void check_fields(struct k2k_verify *verify, uint32_t slot)
 		                  slot);
 	if (k2k_load_relaxed(&tenant->id) == K2K_TENANT_UNSPECIFIED)
 		k2k_verify_report(verify, "I1", "tenants", "slot %u defines tenant 0", slot);
-	if ((select & 0xff) != 0 || K2K_SELECT_VERSION(select) == 0)
+	if ((K2K_SELECT_MODE(select) & ~K2K_MODE_KNOWN) || K2K_SELECT_VERSION(select) == 0)
 		k2k_verify_report(verify, "layout", "tenants",
-		                  "slot %u has an unknown algorithm, or no version in force", slot);
-	if (k2k_load_relaxed(&tenant->flags) & ~(uint32_t)K2K_DEF_HAS_BUDGETS)
+		                  "slot %u has an unknown mode, or no version in force", slot);
+	if (K2K_BURST_MODE(k2k_load_relaxed(&tenant->burst[K2K_SELECT_VERSION(select) & 1])) !=
+	    (K2K_SELECT_MODE(select) & K2K_MODE_RATE))
+		k2k_verify_report(verify, "layout", "tenants",
+		                  "slot %u has two modes: one by its version, one by its limits",
+		                  slot);
+	check_thresholds(verify, slot, select);
+	if (k2k_load_relaxed(&tenant->flags) &
+	    ~(uint32_t)(K2K_DEF_HAS_BUDGETS | K2K_DEF_RENEWS | K2K_DEF_ALERTS))
 		k2k_verify_report(verify, "layout", "tenants", "slot %u has unknown flags", slot);
 	if (k2k_load_relaxed(&verify->map->tenants_cold[slot].retired_token))
 		k2k_verify_report(verify, "I2", "tenants",
 		                  "slot %u is live but has the token of a retired one", slot);
-	k2k_verify_reserved(verify, "tenants", slot, tenant->burst, sizeof(tenant->burst));
 }
 
 static void check_retired(struct k2k_verify *verify, uint32_t slot)
@@ -215,13 +309,53 @@ static void check_tenant(struct k2k_verify *verify, uint32_t slot, const uint8_t
 		else
 			check_duplicates(verify, slot);
 		check_fields(verify, slot);
+		check_name(verify, slot);
 		break;
 	case K2K_TENANT_RETIRED: check_retired(verify, slot); break;
 	default:
 		k2k_verify_report(verify, "I1", "tenants", "slot %u has the unknown state %u", slot,
 		                  (unsigned int)k2k_tenant_state(word));
 	}
-	k2k_verify_reserved(verify, "tenants", slot, cold->label, sizeof(cold->label));
+	k2k_verify_reserved(verify, "tenants", slot, cold->reserved, sizeof(cold->reserved));
+}
+
+struct named {
+	uint64_t name[K2K_NAME_WORDS];
+	uint32_t slot;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return memcmp(((const struct named *)a)->name, ((const struct named *)b)->name,
+	              sizeof(((const struct named *)a)->name));
+}
+
+/* Only under the writer's lock: a name may move from one tenant to another. */
+static void check_names(struct k2k_verify *verify)
+{
+	const struct k2k_map *map = verify->map;
+	struct named *list = verify->alone ? malloc(map->sizes.tenants * sizeof(*list)) : NULL;
+	size_t count = 0;
+
+	for (uint32_t i = 0; list && i < map->sizes.tenants; i++) {
+		struct k2k_limits limits;
+
+		if (k2k_tenant_state(k2k_load_relaxed(&map->tenants[i].state_gen)) !=
+		    K2K_TENANT_LIVE)
+			continue;
+		k2k_tenant_limits(map, i, &limits);
+		memcpy(list[count].name, limits.name, sizeof(limits.name));
+		list[count].slot = i;
+		count += limits.name[0] != 0;
+	}
+	if (count)
+		qsort(list, count, sizeof(*list), by_name);
+	for (size_t i = 1; i < count; i++)
+		if (by_name(&list[i - 1], &list[i]) == 0)
+			k2k_verify_report(verify, "I1", "tenants",
+			                  "slots %u and %u have the same name: rename one",
+			                  list[i - 1].slot, list[i].slot);
+	free(list);
 }
 
 static void check_tenants(struct k2k_verify *verify)
@@ -236,6 +370,7 @@ static void check_tenants(struct k2k_verify *verify)
 	for (uint32_t i = 0; i < map->sizes.tenants; i++)
 		check_tenant(verify, i, seen);
 	free(seen);
+	check_names(verify);
 }
 
 /* ---- budgets --------------------------------------------------------------------------------- */
@@ -259,6 +394,26 @@ static void check_reserved_cost(struct k2k_verify *verify, uint32_t index)
 		                  index);
 }
 
+static void check_renewal(struct k2k_verify *verify, uint32_t index, uint32_t slot)
+{
+	const struct k2k_map *map = verify->map;
+	const struct k2k_shm_budget *budget = &map->budgets[index];
+	uint32_t every = k2k_load_relaxed(&budget->every),
+		 period = k2k_load_relaxed(&budget->period);
+
+	if ((every != K2K_EVERY_NONE && every < K2K_EVERY_HOUR) || every > K2K_EVERY_MONTH ||
+	    (every != K2K_EVERY_NONE) != (period != 0) || period > map->sizes.budgets ||
+	    k2k_load_relaxed(&budget->period_kept))
+		k2k_verify_report(verify, "I8", "budgets",
+		                  "record %u: its renewal or its period record can't be true",
+		                  index);
+	if (period && !(k2k_load_relaxed(&map->tenants[slot].flags) & K2K_DEF_RENEWS))
+		k2k_verify_report(verify, "I8", "budgets",
+		                  "slot %u has a budget that renews, but its flag says that it has "
+		                  "none",
+		                  slot);
+}
+
 /* Checks one budget, and counts it in counts[slot] if it is in force. */
 static void check_budget(struct k2k_verify *verify, uint32_t index, uint32_t *counts)
 {
@@ -280,6 +435,7 @@ static void check_budget(struct k2k_verify *verify, uint32_t index, uint32_t *co
 		k2k_verify_report(verify, "intent", "budgets",
 		                  "record %u: a change of budgets was interrupted", index);
 	check_reserved_cost(verify, index);
+	check_renewal(verify, index, slot);
 	counts[slot]++;
 }
 

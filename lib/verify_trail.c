@@ -7,11 +7,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "rejection.h"
 #include "ring.h"
 #include "verify.h"
 
 #define OBJECT "audit"
-#define FLAGS (K2K_EVENT_CUT_SOURCE | K2K_EVENT_CUT_DESTINATION)
 
 static const int32_t codes[K2K_EVENT_KINDS] = {
 	[K2K_AUDIT_KIND_RATE] = K2K_ERATE,
@@ -19,6 +19,7 @@ static const int32_t codes[K2K_EVENT_KINDS] = {
 	[K2K_AUDIT_KIND_KERNELS] = K2K_EKERNELS,
 	[K2K_AUDIT_KIND_GPU_MEMORY] = K2K_EGPUMEM,
 	[K2K_AUDIT_KIND_UNKNOWN_TENANT] = K2K_ENOTENANT,
+	[K2K_AUDIT_KIND_SUSPENDED] = K2K_ESUSPENDED,
 };
 
 uint64_t k2k_verify_highest(const struct k2k_ring *ring, uint64_t most)
@@ -67,7 +68,7 @@ void k2k_verify_ring(struct k2k_verify *verify, uint32_t index)
 		k2k_verify_report(verify, "layout", OBJECT, "ring %u counts events without a kind",
 		                  index);
 	for (int i = K2K_AUDIT_KIND_REGISTER; i < K2K_EVENT_KINDS; i++)
-		if (k2k_load_relaxed(&ring->coalesced[i]))
+		if (!k2k_kind_is_rejection((uint32_t)i) && k2k_load_relaxed(&ring->coalesced[i]))
 			k2k_verify_report(verify, "layout", OBJECT,
 			                  "ring %u counts repeats of kind %d, which has none",
 			                  index, i);
@@ -99,27 +100,43 @@ static bool has_right_incarnation(const struct k2k_event_body *body, uint32_t ri
 
 /*
  * Does an event of this kind belong in this ring? A broker has one ring for rejections by a limit
- * and one for security events. The death of a broker may also be in the administrators' ring.
+ * and one for security events. The death of a broker, and an alert, may also be in the
+ * administrators' ring.
  */
 static bool is_of_ring(uint32_t kind, uint32_t ring)
 {
 	if (kind == K2K_AUDIT_KIND_BROKER_DEAD)
-		return ring >= K2K_RING_ADMIN;
+		return ring == K2K_RING_ADMIN || k2k_ring_is_security(ring);
 	if (kind == K2K_AUDIT_KIND_CROSS_TENANT)
-		return ring > K2K_RING_ADMIN;
-	return kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT ? ring < K2K_RING_ADMIN
-	                                             : ring == K2K_RING_ADMIN;
+		return k2k_ring_is_security(ring);
+	if (kind == K2K_AUDIT_KIND_ALERT)
+		return ring == K2K_RING_ADMIN || !k2k_ring_is_security(ring);
+	return k2k_kind_is_rejection(kind) ? ring != K2K_RING_ADMIN && !k2k_ring_is_security(ring)
+	                                   : ring == K2K_RING_ADMIN;
+}
+
+/* The flags that an event of this kind may have. */
+static uint32_t flags_of(uint32_t kind)
+{
+	switch (kind) {
+	case K2K_AUDIT_KIND_CROSS_TENANT: return K2K_EVENT_CUT_SOURCE | K2K_EVENT_CUT_DESTINATION;
+	case K2K_AUDIT_KIND_RATE:
+	case K2K_AUDIT_KIND_BUDGET:
+	case K2K_AUDIT_KIND_KERNELS:
+	case K2K_AUDIT_KIND_GPU_MEMORY: return K2K_EVENT_SHADOW;
+	default: return 0;
+	}
 }
 
 /* Returns what is wrong with the event, or null. */
 static const char *find_fault(const struct k2k_event_body *body, uint64_t count, uint32_t ring)
 {
-	bool rejection = body->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT,
+	bool rejection = k2k_kind_is_rejection(body->kind),
 	     cross = body->kind == K2K_AUDIT_KIND_CROSS_TENANT;
 
 	if (body->code != codes[body->kind])
 		return "its code does not match its kind";
-	if (body->flags & (cross ? ~FLAGS : ~0))
+	if (body->flags & ~flags_of(body->kind))
 		return "it has unknown flags";
 	if (count == 0 || (count > 1 && !rejection))
 		return "its count is 0, or its kind has no repeats";
@@ -220,8 +237,6 @@ static void check_followers(struct k2k_verify *verify)
 
 		k2k_verify_reserved(verify, OBJECT, i, follower->reserved0,
 		                    sizeof(follower->reserved0));
-		k2k_verify_reserved(verify, OBJECT, i, follower->reserved1,
-		                    sizeof(follower->reserved1));
 		if (k2k_load_relaxed(&follower->owner) &&
 		    (k2k_load_relaxed(&follower->owner) < K2K_LOCK_BYTE_LIFE_MIN ||
 		     k2k_load_relaxed(&follower->owner) >= K2K_LOCK_BYTE_LIFE_MAX))
@@ -235,11 +250,12 @@ void k2k_verify_trail(struct k2k_verify *verify)
 	k2k_verify_reserved(verify, OBJECT, 0, verify->map->live->reserved2,
 	                    sizeof(verify->map->live->reserved2));
 	check_followers(verify);
-	for (uint32_t i = 0; i < K2K_RINGS; i++) {
-		struct k2k_ring ring = k2k_ring_of(verify->map, i);
+	for (uint32_t i = 0; i < verify->map->sizes.rings; i++) {
+		uint32_t number = k2k_ring_number(verify->map, i);
+		struct k2k_ring ring = k2k_ring_of(verify->map, number);
 
-		k2k_verify_ring(verify, i);
+		k2k_verify_ring(verify, number);
 		for (uint64_t place = 0; place <= ring.mask; place++)
-			k2k_verify_place(verify, &ring, i, place);
+			k2k_verify_place(verify, &ring, number, place);
 	}
 }

@@ -18,6 +18,7 @@ const char *k2k_writer_operation_name(uint32_t operation)
 	case K2K_OP_REPAIR: return "repair";
 	case K2K_OP_DESTROY: return "destroy";
 	case K2K_OP_CHECK: return "check";
+	case K2K_OP_CORRECT: return "correct";
 	default: return "unknown";
 	}
 }

@@ -33,13 +33,13 @@ endif()
 
 # ---- of the tools: k2k-tenantctl's by a program that has its table of commands, the others by hand
 set(ctl ${PROJECT_SOURCE_DIR}/tools/k2k-tenantctl)
-add_executable(k2k-tenantctl-pages ${ctl}/manual_pages.c ${ctl}/command_table.c ${ctl}/columns.c ${ctl}/completion_scripts.c)
+add_executable(k2k-tenantctl-pages ${ctl}/manual_pages.c ${ctl}/command_table.c ${ctl}/command_texts.c ${ctl}/columns.c ${ctl}/completion_scripts.c)
 target_compile_definitions(k2k-tenantctl-pages PRIVATE K2K_TABLE_ALONE)
 target_include_directories(k2k-tenantctl-pages PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tools)
 
 set(written)
 set(programs)
-foreach(tool IN ITEMS k2k-broker.1 k2k-bench.1 k2k-auditd.8 k2k-exporter.8)
+foreach(tool IN ITEMS k2k-broker.1 k2k-bench.1 k2k-auditd.8 k2k-exporter.8 k2k-fleetctl.1 k2k-fleetd.8)
   string(REGEX REPLACE "\\..*" "" program ${tool})
   if(TARGET ${program})
     list(APPEND written ${PROJECT_SOURCE_DIR}/tools/${program}/${tool}.scd)

@@ -71,6 +71,10 @@ header=include/k2k/registry.h
 passes "what a handle has inside" lib/lib.h 's/int x;/int w; long x;/'
 passes "one member more at the end of a struct with size" $header 's/long b;/long b, more;/'
 passes "one more constant" $header 's/K2K_SECOND = 2/&, K2K_THIRD = 3/'
+symbols=$DIR/scripts/packaging/debian/symbols.in
+echo ' more@Base 1.3.0' >>"$symbols"
+passes "a call more that is listed" lib/lib.c '$a int more(void); int more(void) { return 0; }'
+sed -i '$d' "$symbols"
 refused "one member more at the end of another struct" 'not compatible' $header 's/long c;/long c, more;/'
 refused "one member more in the middle" 'not compatible' $header 's/int a;/int a; long more;/'
 refused "a member of another type" 'not compatible' $header 's/long b;/int b;/'

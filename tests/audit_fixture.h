@@ -28,11 +28,17 @@ HARNESS_USED static void set_up(struct fixture *f)
 	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 	struct k2k_budget budget = { 5, 1000 };
-	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 1, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 5,
+		                   .max_gpu_memory_bytes = 100,
+		                   .max_concurrent_kernels = 1,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 
 	sizes.max_tenants = 16;
 	sizes.max_engagements = 4096;
 	sizes.max_budgets = 16;
+	sizes.max_kernels = 16;
 	options.actor = "tests";
 	f->name = fresh_registry();
 	assert_int_equal(k2k_registry_create(f->name, &sizes, NULL), 0);

@@ -16,3 +16,4 @@ k2k_test(NAME process_auditd LABEL process TIMEOUT 300 SHARED)
 target_compile_definitions(process_auditd PRIVATE K2K_AUDITD="$<TARGET_FILE:k2k-auditd>"
   K2K_TENANTCTL="$<TARGET_FILE:k2k-tenantctl>")
 add_dependencies(process_auditd k2k-auditd k2k-tenantctl)
+set_tests_properties(process_auditd PROPERTIES LABELS "process;timed")

@@ -103,6 +103,19 @@ static int call_repair(struct k2k_registry *reg, int variant, int *expected)
 	return k2k_registry_repair(reg, &info);
 }
 
+/* too long, empty, control characters, and bytes that are no UTF-8 */
+static const char *const wrong_names[] = { "",
+	                                   "0123456789abcdef0123456789abcdef",
+	                                   "a\nb",
+	                                   "\x1b[2J",
+	                                   "\x7f",
+	                                   "caf\xc3",
+	                                   "\xff",
+	                                   "\xc0\xaf",
+	                                   "\xed\xa0\x80",
+	                                   "\xc2\x9b" };
+enum { WRONG_NAMES = sizeof wrong_names / sizeof wrong_names[0] };
+
 static int call_register(struct k2k_registry *reg, int variant, int *expected)
 {
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
@@ -118,8 +131,69 @@ static int call_register(struct k2k_registry *reg, int variant, int *expected)
 	case 2: *expected = K2K_EEXIST; return k2k_tenant_register(reg, ID, NULL);
 	case 3: quota.budget_count = 1; return k2k_tenant_register(reg, 101, &quota);
 	case 4: quota.budget_count = UINT32_MAX; return k2k_tenant_register(reg, 101, &quota);
-	default: UNLESS_SPOILT(variant - 5, quota); return k2k_tenant_register(reg, 101, &quota);
+	case 5: quota.shadow = 2; return k2k_tenant_register(reg, 101, &quota);
+	default:
+		if (variant - 6 < WRONG_NAMES)
+			quota.name = wrong_names[variant - 6];
+		else
+			UNLESS_SPOILT(variant - 6 - WRONG_NAMES, quota);
+		return k2k_tenant_register(reg, 101, &quota);
 	}
+}
+
+static int call_suspend(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_tenant_suspend(reg, ID) ?: k2k_tenant_resume(reg, ID);
+	case 1: *expected = K2K_EUNSPECIFIED; return k2k_tenant_suspend(reg, 0);
+	case 2: *expected = K2K_ENOTENANT; return k2k_tenant_suspend(reg, UNKNOWN);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_resume(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_tenant_resume(reg, ID);
+	case 1: *expected = K2K_EUNSPECIFIED; return k2k_tenant_resume(reg, 0);
+	case 2: *expected = K2K_ENOTENANT; return k2k_tenant_resume(reg, UNKNOWN);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_drain(struct k2k_registry *reg, int variant, int *expected)
+{
+	int code;
+
+	switch (variant) {
+	case 0:
+		code = k2k_tenant_register(reg, 102, NULL);
+		if (code)
+			return code;
+		assert_int_equal(k2k_tenant_drain(reg, 102, K2K_NEVER_NS), 0);
+		return k2k_tenant_deregister(reg, 102, NULL);
+	case 1: *expected = K2K_EUNSPECIFIED; return k2k_tenant_drain(reg, 0, 0);
+	case 2: *expected = K2K_ENOTENANT; return k2k_tenant_drain(reg, UNKNOWN, 0);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_find_name(struct k2k_registry *reg, int variant, int *expected)
+{
+	k2k_tenant_id id = 12345;
+	int code;
+
+	switch (variant) {
+	case 0: code = k2k_tenant_find_name(reg, "nobody", &id); break;
+	case 1: code = k2k_tenant_find_name(reg, NULL, &id); break;
+	case 2: code = k2k_tenant_find_name(reg, "nobody", NULL); break;
+	default:
+		if (variant - 3 >= WRONG_NAMES)
+			NO_VARIANT;
+		code = k2k_tenant_find_name(reg, wrong_names[variant - 3], &id);
+	}
+	assert_int_equal(id, 12345);
+	return code == K2K_ENOTENANT ? 0 : code;
 }
 
 static int call_update(struct k2k_registry *reg, int variant, int *expected)
@@ -129,7 +203,7 @@ static int call_update(struct k2k_registry *reg, int variant, int *expected)
 	switch (variant) {
 	case 0: return k2k_tenant_update(reg, ID, &quota, K2K_UPDATE_RATE);
 	case 1: return k2k_tenant_update(reg, ID, NULL, K2K_UPDATE_RATE);
-	case 2: return k2k_tenant_update(reg, ID, &quota, 1u << 4);
+	case 2: return k2k_tenant_update(reg, ID, &quota, K2K_UPDATE_SUSPENDED);
 	case 3: return k2k_tenant_update(reg, ID, &quota, UINT32_MAX);
 	case 4:
 		*expected = K2K_EUNSPECIFIED;
@@ -311,6 +385,67 @@ static int call_budget_set(struct k2k_registry *reg, int variant, int *expected)
 	case 1: return k2k_budget_set(reg, ID, 1, K2K_UNLIMITED);
 	case 2: *expected = K2K_EUNSPECIFIED; return k2k_budget_set(reg, 0, 1, 1);
 	case 3: *expected = K2K_ENOTENANT; return k2k_budget_set(reg, UNKNOWN, 1, 1);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_budget_set_renewing(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_budget_set_renewing(reg, ID, 1, 1000000, K2K_RENEWAL_KEEP);
+	case 1: return k2k_budget_set_renewing(reg, ID, 1, K2K_UNLIMITED, K2K_RENEWAL_DAY);
+	case 2: return k2k_budget_set_renewing(reg, ID, 1, 1, K2K_RENEWAL_MONTH + 1);
+	case 3: return k2k_budget_set_renewing(reg, ID, 1, 1, UINT32_MAX);
+	default: NO_VARIANT;
+	}
+}
+
+/* The engagement of ID whose budget renews. */
+enum { RENEWING = 3 };
+
+static int call_budget_renew(struct k2k_registry *reg, int variant, int *expected)
+{
+	const struct k2k_audit_tag renewing = { 0, RENEWING };
+
+	switch (variant) {
+	case 0: return k2k_budget_renew(reg, ID, renewing);
+	case 3: *expected = K2K_ENOBUDGET; return k2k_budget_renew(reg, ID, tag);
+	case 1: *expected = K2K_EUNSPECIFIED; return k2k_budget_renew(reg, 0, tag);
+	case 2: *expected = K2K_ENOTENANT; return k2k_budget_renew(reg, UNKNOWN, tag);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_budget_history(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_budget_use all[4] = { { .size = sizeof all[0] } };
+	const struct k2k_audit_tag renewing = { 0, RENEWING };
+	size_t n;
+
+	switch (variant) {
+	case 0: return k2k_budget_history(reg, ID, renewing, all, 4, &n);
+	case 1: *expected = K2K_ENOTENANT; return k2k_budget_history(reg, 0, tag, all, 4, &n);
+	case 2: *expected = K2K_ENOTENANT; return k2k_budget_history(reg, UNKNOWN, tag, all, 4, &n);
+	case 3: return k2k_budget_history(reg, ID, tag, all, 4, NULL);
+	case 4: return k2k_budget_history(reg, ID, tag, NULL, 4, &n);
+	case 5: *expected = K2K_ENOBUDGET; return k2k_budget_history(reg, ID, tag, all, 4, &n);
+	default:
+		if (!spoil(variant - 6, &all[0].size, &all[0].flags))
+			NO_VARIANT;
+		return k2k_budget_history(reg, ID, renewing, all, 4, &n);
+	}
+}
+
+static int call_correct(struct k2k_registry *reg, int variant, int *expected)
+{
+	switch (variant) {
+	case 0: return k2k_usage_correct(reg, ID, tag, 5, "why", 0);
+	case 1: *expected = K2K_EUNSPECIFIED; return k2k_usage_correct(reg, 0, tag, 1, "why", 0);
+	case 2: *expected = K2K_ENOTENANT; return k2k_usage_correct(reg, UNKNOWN, tag, 1, "why", 0);
+	case 3: return k2k_usage_correct(reg, ID, tag, 0, "why", 0);
+	case 4: return k2k_usage_correct(reg, ID, tag, 1, NULL, 0);
+	case 5: return k2k_usage_correct(reg, ID, tag, 1, "", 0);
+	case 6: return k2k_usage_correct(reg, ID, tag, INT64_MIN, "why", 0);
 	default: NO_VARIANT;
 	}
 }

@@ -170,6 +170,211 @@ static int call_memory_release_id(struct k2k_registry *reg, int v, int *expected
 	return release_id(reg, true, v, expected);
 }
 
+/* ---- reservations of GPU time --------------------------------------------------------------- */
+
+static int call_reserve(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_reservation reservation = K2K_RESERVATION_INIT, before;
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	k2k_tenant_id id = ID;
+	uint64_t gpu_ns = 3;
+	int code;
+
+	switch (variant) {
+	case 0: break;
+	case 1: gpu_ns = 0; break;
+	case 2: return k2k_usage_reserve(reg, ID, tag, 1, NULL, NULL);
+	case 3:
+		id = 0;
+		gpu_ns = 0;
+		break;
+	case 4:
+		*expected = K2K_ENOTENANT;
+		id = UNKNOWN;
+		break;
+	case 5:
+		*expected = K2K_EBUDGET;
+		gpu_ns = UINT64_MAX;
+		break;
+	default:
+		if (variant < 20 ? !spoil(variant - 6, &reservation.size, &reservation.flags)
+		                 : !spoil(variant - 20, &verdict.size, &verdict.flags))
+			NO_VARIANT;
+	}
+	before = reservation;
+	code = k2k_usage_reserve(reg, id, tag, gpu_ns, &reservation, &verdict);
+	if (code)
+		assert_memory_equal(&before, &reservation, sizeof reservation);
+	else
+		assert_int_equal(k2k_usage_cancel(reg, &reservation), 0);
+	return code;
+}
+
+/* The name of a variant; null, empty, or too long. *ours: it is none of these. */
+static const char *kernel_name(int variant, bool *ours)
+{
+	static char longest[K2K_KERNEL_NAME_MAX + 2];
+
+	memset(longest, 'x', sizeof longest - 1);
+	*ours = variant > 3 || variant == 0;
+	return variant == 1 ? NULL : variant == 2 ? "" : variant == 3 ? longest : "kernel";
+}
+
+static int call_kernel_add(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	bool ours;
+	const char *name = kernel_name(variant, &ours);
+
+	if (variant == 4)
+		return *expected = K2K_ENOTENANT,
+		       k2k_kernel_add(reg, name, UNKNOWN, tag, NULL, &verdict);
+	if (variant > 4 && !spoil(variant - 5, &verdict.size, &verdict.flags))
+		NO_VARIANT;
+	return k2k_kernel_add(reg, name, 0, tag, NULL, &verdict);
+}
+
+static int call_kernel_remove(struct k2k_registry *reg, int variant, int *expected)
+{
+	bool ours;
+	const char *name = kernel_name(variant, &ours);
+
+	if (variant > 4)
+		NO_VARIANT;
+	if (variant == 4)
+		return *expected = K2K_ENOKERNEL, k2k_kernel_remove(reg, "nobody's");
+	if (ours && reg)
+		k2k_kernel_add(reg, name, 0, (struct k2k_audit_tag){ 0, 0 }, NULL, NULL);
+	return k2k_kernel_remove(reg, name);
+}
+
+static int call_kernel_find(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_kernel_info info = K2K_KERNEL_INFO_INIT;
+	bool ours;
+	const char *name = kernel_name(variant, &ours);
+	int code;
+
+	if (variant == 4)
+		return k2k_kernel_find(reg, name, NULL);
+	if (variant > 4)
+		UNLESS_SPOILT(variant - 5, info);
+	code = k2k_kernel_find(reg, name, &info);
+	(void)expected;
+	return code == K2K_ENOKERNEL ? 0 : code; /* that is an answer, too */
+}
+
+static int call_kernel_list(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_kernel_info all[4] = { K2K_KERNEL_INFO_INIT };
+	size_t n;
+
+	if (variant == 100)
+		return *expected = K2K_ENOTENANT, k2k_kernel_list(reg, UNKNOWN, all, 4, &n);
+	CALL_LIST(k2k_kernel_list, k2k_kernel_info, ID, );
+}
+
+static int call_route(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	struct k2k_route route = K2K_ROUTE_INIT;
+	bool ours;
+	const char *name = kernel_name(variant, &ours);
+
+	(void)expected;
+	switch (variant) {
+	case 0:
+	case 1:
+	case 2:
+	case 3: return k2k_message_route(reg, name, "nobody's", tag, 1, &route, &verdict);
+	case 4: return k2k_message_route(reg, name, NULL, tag, 1, &route, &verdict);
+	case 5: return k2k_message_route(reg, name, "", tag, 1, &route, &verdict);
+	case 6: return k2k_message_route(reg, name, name, tag, 0, &route, &verdict);
+	case 7: return k2k_message_route(reg, name, name, tag, K2K_ADMIT_MAX + 1, &route, &verdict);
+	case 8: return k2k_message_route(reg, name, name, tag, 1, NULL, &verdict);
+	default:
+		if (variant < 20 ? !spoil(variant - 9, &route.size, &route.flags)
+		                 : !spoil(variant - 20, &verdict.size, &verdict.flags))
+			NO_VARIANT;
+	}
+	return k2k_message_route(reg, name, "nobody's", tag, 1, &route, &verdict);
+}
+
+static int end_any(struct k2k_registry *reg, bool commit, struct k2k_reservation *reservation)
+{
+	return commit ? k2k_usage_commit(reg, reservation, 2) : k2k_usage_cancel(reg, reservation);
+}
+
+static int end_reservation(struct k2k_registry *reg, bool commit, int variant, int *expected)
+{
+	struct k2k_reservation mine = K2K_RESERVATION_INIT, kept, before;
+	int code;
+
+	if (variant == 1)
+		return end_any(reg, commit, NULL);
+	if (variant > 20) {
+		UNLESS_SPOILT(variant - 21, mine);
+		before = mine;
+		code = end_any(reg, commit, &mine);
+		assert_memory_equal(&before, &mine, sizeof mine);
+		return code;
+	}
+	if (variant > 7)
+		NO_VARIANT;
+	k2k_usage_reserve(reg, ID, tag, 3, &mine, NULL);
+	kept = mine;
+	if (variant)
+		*expected = K2K_ESTALE;
+	switch (variant) {
+	case 0: break;
+	case 2: mine.number += 1000; break;
+	case 3: mine.number = 0; break;
+	case 4: mine.number = UINT64_MAX; break;
+	case 5: mine.place += 1; break;
+	case 6: mine.place = UINT32_MAX; break;
+	case 7: k2k_usage_cancel(reg, &mine); break;
+	}
+	before = mine;
+	code = end_any(reg, commit, &mine);
+	if (code)
+		assert_memory_equal(&before, &mine, sizeof mine);
+	else
+		assert_true(mine.reserved_ns == 0 && mine.over_ns == 0);
+	k2k_usage_cancel(reg, &kept);
+	return code;
+}
+
+static int call_commit(struct k2k_registry *reg, int v, int *expected)
+{
+	return end_reservation(reg, true, v, expected);
+}
+static int call_cancel(struct k2k_registry *reg, int v, int *expected)
+{
+	return end_reservation(reg, false, v, expected);
+}
+
+static int call_reserved(struct k2k_registry *reg, int variant, int *expected)
+{
+	uint64_t ns = 777;
+	int code;
+
+	switch (variant) {
+	case 0: return k2k_usage_reserved(reg, ID, tag, &ns);
+	case 1: return k2k_usage_reserved(reg, ID, tag, NULL);
+	case 2:
+		*expected = K2K_ENOTENANT;
+		code = k2k_usage_reserved(reg, UNKNOWN, tag, &ns);
+		break;
+	case 3:
+		*expected = K2K_ENOTENANT;
+		code = k2k_usage_reserved(reg, 0, tag, &ns);
+		break;
+	default: NO_VARIANT;
+	}
+	assert_int_equal(ns, 777);
+	return code;
+}
+
 /* ---- audit --------------------------------------------------------------------------------- */
 
 static void silent(void *context, const struct k2k_audit_event *event)
@@ -330,6 +535,10 @@ static const struct entry {
 	{ "k2k_tenant_register", A, call_register },
 	{ "k2k_tenant_update", A, call_update },
 	{ "k2k_tenant_deregister", A, call_deregister },
+	{ "k2k_tenant_suspend", A, call_suspend },
+	{ "k2k_tenant_resume", A, call_resume },
+	{ "k2k_tenant_drain", A, call_drain },
+	{ "k2k_tenant_find_name", ANY, call_find_name },
 	{ "k2k_tenant_deregister_many", A, call_deregister_many },
 	{ "k2k_tenant_restore", A, call_restore },
 	{ "k2k_generation_pass", A, call_generation_pass },
@@ -340,7 +549,11 @@ static const struct entry {
 	{ "k2k_tenant_count", ANY, call_count },
 	{ "k2k_tenant_ids", ANY, call_ids },
 	{ "k2k_budget_set", A, call_budget_set },
+	{ "k2k_budget_set_renewing", A, call_budget_set_renewing },
 	{ "k2k_budget_unset", A, call_budget_unset },
+	{ "k2k_budget_renew", A, call_budget_renew },
+	{ "k2k_budget_history", ANY, call_budget_history },
+	{ "k2k_usage_correct", A, call_correct },
 	{ "k2k_budget_list", ANY, call_budget_list },
 	{ "k2k_broker_list", ANY, call_broker_list },
 	{ "k2k_lease_list", ANY, call_lease_list },
@@ -351,6 +564,15 @@ static const struct entry {
 	{ "k2k_usage_track", B, call_track },
 	{ "k2k_usage_engagement", ANY, call_engagement },
 	{ "k2k_usage_engagement_for", ANY, call_engagement_for },
+	{ "k2k_usage_reserve", B, call_reserve },
+	{ "k2k_usage_commit", B, call_commit },
+	{ "k2k_usage_cancel", B, call_cancel },
+	{ "k2k_usage_reserved", ANY, call_reserved },
+	{ "k2k_kernel_add", B, call_kernel_add },
+	{ "k2k_kernel_remove", B, call_kernel_remove },
+	{ "k2k_kernel_find", ANY, call_kernel_find },
+	{ "k2k_kernel_list", ANY, call_kernel_list },
+	{ "k2k_message_route", B, call_route },
 	{ "k2k_kernel_acquire", B, call_kernel_acquire },
 	{ "k2k_kernel_release", B, call_kernel_release },
 	{ "k2k_kernel_release_id", B, call_kernel_release_id },

@@ -31,9 +31,12 @@ HARNESS_USED static void begin_sized(uint64_t tenants, uint64_t engagements, boo
 	 * interrupted broker.
 	 */
 	options.max_budgets = 4096;
+	options.max_kernels = 16;
 	options.max_leases = 64;
 	options.max_audit_events = 4;
 	assert_int_equal(k2k_registry_create(name, &options, &admin), 0);
+	/* by the machine's clock, windows may be in the future */
+	admin->clock.injected_ns = &shared->clock_ns;
 	if (!with_other)
 		return;
 	other = open_as(name, K2K_ROLE_BROKER);
@@ -48,6 +51,22 @@ HARNESS_USED static void end(void)
 	WAIT_UNTIL(brokers_alive(admin) == 0, PATIENCE_S);
 	check_clean(admin);
 	close_and_destroy(name, &admin);
+}
+
+/* Whether `defs` differs from the previous call. */
+HARNESS_USED static bool defs_changed(void *context)
+{
+	static unsigned char *seen;
+	bool changed;
+
+	(void)context;
+	if (!seen)
+		seen = malloc(admin->defs.bytes);
+	assert_non_null(seen);
+	changed = memcmp(seen, admin->defs.base, admin->defs.bytes) != 0;
+	if (changed)
+		memcpy(seen, admin->defs.base, admin->defs.bytes);
+	return changed;
 }
 
 HARNESS_USED static void interrupt(const struct scene *scene)

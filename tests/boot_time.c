@@ -15,7 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-ssize_t readlink(const char *restrict path, char *restrict to, size_t size);
+__attribute__((visibility("default"))) ssize_t readlink(const char *restrict path,
+                                                        char *restrict to, size_t size);
 ssize_t readlink(const char *restrict path, char *restrict to, size_t size)
 {
 	if (strcmp(path, "/proc/self/ns/time") == 0) {

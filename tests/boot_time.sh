@@ -14,5 +14,6 @@ if ! "${unshare[@]}" true 2>/dev/null; then
 	unshare=(unshare -Ur "${unshare[@]:1}")
 	"${unshare[@]}" true || { echo "# skipped: no time namespaces here"; exit 77; }
 fi
+! LD_PRELOAD=$LIBRARY readlink /proc/self/ns/time || { echo "# $LIBRARY hides no time namespace"; exit 1; }
 # --fork: only children enter the new time namespace
 exec "${unshare[@]}" --fork env LD_PRELOAD="$LIBRARY" "$@"

@@ -19,7 +19,7 @@ k2k_test(NAME broker_parity LIBRARIES k2k-broker-core LABEL process TIMEOUT 90 P
   re_registering_kernel_moves_it_between_tenants
   send_with_audit_overrides_registration_tag
   default_audit_tag_behavior)
-foreach(test IN ITEMS broker_process broker_service)
+foreach(test IN ITEMS broker_process broker_service broker_limits broker_repeats)
   k2k_test(NAME ${test} LIBRARIES k2k-broker-core LABEL process TIMEOUT 300)
   target_compile_definitions(${test} PRIVATE K2K_BROKER="$<TARGET_FILE:k2k-broker>")
   add_dependencies(${test} k2k-broker)

@@ -42,7 +42,7 @@ static void refuses(const char *line, size_t column, const char *part)
 		         error.text, column, part, line);
 }
 
-TEST(the_three_kinds_of_lines_are_understood)
+TEST(each_kind_of_line_is_understood)
 {
 	accepts("{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}");
 	assert_int_equal(request.operation, BROKER_ADD);
@@ -61,8 +61,40 @@ TEST(the_three_kinds_of_lines_are_understood)
 	assert_int_equal(request.tag.org_id, 2);
 	assert_int_equal(request.tag.engagement_id, 8);
 	assert_int_equal(request.gpu_ns, 9);
+	accepts("{\"reserve\":\"job\",\"tenant\":42,\"org\":1,\"engagement\":7,\"gpu_ns\":\"5\"}");
+	assert_int_equal(request.operation, BROKER_RESERVE);
+	assert_string_equal(request.name, "job");
+	assert_int_equal(request.tenant, 42);
+	assert_int_equal(request.tag.org_id, 1);
+	assert_int_equal(request.tag.engagement_id, 7);
+	assert_int_equal(request.gpu_ns, 5);
+	accepts("{\"gpu_ns\":0,\"commit\":\"job\"}");
+	assert_int_equal(request.operation, BROKER_COMMIT);
+	assert_int_equal(request.gpu_ns, 0);
+	accepts("{\"cancel\":\"job\"}");
+	assert_int_equal(request.operation, BROKER_CANCEL);
+	assert_string_equal(request.name, "job");
+	accepts("{\"id\":1,\"client\":\"gateway-1\"}");
+	assert_int_equal(request.operation, BROKER_CLIENT);
+	assert_string_equal(request.name, "gateway-1");
+	assert_int_equal(parsed.column, 9);
 	accepts("{\"stats\":true}");
 	assert_int_equal(request.operation, BROKER_STATS);
+}
+
+TEST(a_line_about_a_reservation_says_how_much_and_nothing_else)
+{
+	refuses("{\"reserve\":\"job\",\"tenant\":42}", 29, "needs \"gpu_ns\"");
+	refuses("{\"reserve\":\"job\",\"gpu_ns\":0}", 27, "at least 1");
+	refuses("{\"reserve\":\"job\",\"gpu_ns\":-1}", 27, "whole number");
+	refuses("{\"commit\":\"job\"}", 16, "needs \"gpu_ns\"");
+	refuses("{\"commit\":\"job\",\"gpu_ns\":1,\"engagement\":7}", 28, "does not belong");
+	refuses("{\"cancel\":\"job\",\"gpu_ns\":1}", 17, "does not belong to \"cancel\"");
+	refuses("{\"cancel\":\"\"}", 11, "1 to 255");
+	refuses("{\"client\":7}", 11, "must be a string");
+	refuses("{\"client\":\"a\",\"name\":\"b\"}", 15, "does not belong to \"client\"");
+	refuses("{\"reserve\":\"job\",\"send\":\"a\",\"to\":\"b\"}", 2,
+	        "\"reserve\" does not belong to \"send\"");
 }
 
 TEST(what_is_left_out_is_zero)
@@ -289,6 +321,10 @@ TEST(a_name_has_1_to_255_bytes)
 	accepts(line);
 	snprintf(line, sizeof line, "{\"send\":\"%0256d\",\"to\":\"b\"}", 0);
 	refuses(line, 9, "1 to 255");
+	snprintf(line, sizeof line, "{\"client\":\"%0128d\"}", 0);
+	accepts(line);
+	snprintf(line, sizeof line, "{\"client\":\"%0129d\"}", 0);
+	refuses(line, 11, "1 to 128");
 }
 
 /* ---- bytes into lines --------------------------------------------------------- */
@@ -393,6 +429,9 @@ TEST(lines_damaged_in_any_byte_never_crash)
 		"{\"kernel\":\"add\",\"name\":\"a\\u00e4\",\"tenant\":42,\"org\":\"1\","
 		"\"engagement\":7}",
 		"{\"send\":\"a\",\"to\":\"b\\\\\",\"gpu_ns\":\"15\"}",
+		"{\"reserve\":\"job\",\"tenant\":42,\"gpu_ns\":\"15\",\"id\":\"r\\u0000\"}",
+		"{\"commit\":\"job\",\"gpu_ns\":0,\"id\":1.5e3}",
+		"{\"client\":\"c\\u00e4\"}",
 		"{\"stats\":true}",
 	};
 	static const char bytes[] = "\"{}[]:,\\'\0\xff 0-.eu/*";

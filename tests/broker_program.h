@@ -28,7 +28,8 @@ HARNESS_USED static void set_up(void)
 	signal(SIGPIPE, SIG_IGN);
 	if (!registry)
 		registry = fresh_registry();
-	options.max_tenants = options.max_engagements = options.max_budgets = 16;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		16;
 	assert_int_equal(k2k_registry_create(registry, &options, &admin), 0);
 }
 
@@ -132,16 +133,17 @@ HARNESS_USED static void send_all(int fd, const char *bytes, size_t size)
 	}
 }
 
+HARNESS_USED static struct {
+	char bytes[65536];
+	size_t start, end;
+} buffers[64];
+
 /*
  * Returns one line without its newline, or null at the end of file; valid until the next call with
  * this fd.
  */
 HARNESS_USED static const char *next_line(int fd)
 {
-	static struct {
-		char bytes[65536];
-		size_t start, end;
-	} buffers[64];
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 
 	assert_true(fd < 64);
@@ -209,7 +211,9 @@ HARNESS_USED static int try_connect(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	assert_true(fd >= 0);
+	assert_true(fd >= 0 && fd < 64);
+	/* an earlier connection of this number may not have been read to its end */
+	buffers[fd].start = buffers[fd].end = 0;
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
 		return fd;
 	close(fd);

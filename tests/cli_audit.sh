@@ -2,8 +2,6 @@
 # k2k-tenantctl: audit tail, audit stats
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-# lines FILTER VALUE: the last output, one JSON object a line, as an array
-lines() { is "$(jq -sc "$1" <<<"$out")" "$2"; }
 has_line() { grep -q -- "$1" "$2"; }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 

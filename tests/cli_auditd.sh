@@ -462,6 +462,26 @@ cli_auditd_survives_a_full_disk() {
 	verified log
 }
 
+# A limit on the size of files (ulimit -f) is an error like a full disk, and not the end of the
+# program or of the trail.
+cli_auditd_survives_a_limit_on_file_sizes() {
+	init
+	cd "$DIR" || exit 1
+	key key
+	(ulimit -S -f 2; exec "$AUDITD" --file log --key key 2>auditd.err) &
+	auditd_pid=$!
+	brokers+=("$auditd_pid")
+	disown "$auditd_pid"
+	until_true 20 grep -q created log
+	events 20
+	until_true 20 heard "File too large; trying again"
+	prlimit --pid "$auditd_pid" --fsize=unlimited
+	wait_for 21 log
+	says "written again"
+	stop TERM
+	verified log
+}
+
 cli_auditd_refuses_wrong_options() {
 	auditd 2
 	auditd 2 --file a --stdout

@@ -4,7 +4,9 @@
  * call a line, and answers each with the name of the code it got.
  *
  *   admit TENANT ENGAGEMENT N   track TENANT ENGAGEMENT NS   kernel TENANT   memory TENANT BYTES
+ *   reserve TENANT ENGAGEMENT NS       commit NS   of what was reserved last
  *   cross FROM TO [ENGAGEMENT NAME]    NAME: of the source, to the end of the line
+ *   attach N   opens N more handles; the newest is the broker from then on
  *   batch      as an administrator takes the writer's lock, and keeps it
  */
 #include <inttypes.h>
@@ -23,6 +25,7 @@ static int begin_batch(const char *name)
 
 static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n, const char *name)
 {
+	static struct k2k_reservation reserved;
 	struct k2k_audit_tag tag = { 0, n[1] };
 
 	if (!strcmp(word, "admit"))
@@ -33,10 +36,25 @@ static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n, c
 		return k2k_kernel_acquire(reg, n[0], NULL, NULL);
 	if (!strcmp(word, "memory"))
 		return k2k_gpu_memory_acquire(reg, n[0], n[1], NULL, NULL);
+	if (!strcmp(word, "reserve")) {
+		reserved = (struct k2k_reservation)K2K_RESERVATION_INIT;
+		return k2k_usage_reserve(reg, n[0], tag, n[2], &reserved, NULL);
+	}
+	if (!strcmp(word, "commit"))
+		return k2k_usage_commit(reg, &reserved, n[0]);
 	if (!strcmp(word, "cross"))
 		return k2k_audit_cross_tenant(reg, n[0], n[1], name, "b",
 		                              (struct k2k_audit_tag){ 0, n[2] });
 	return K2K_EINVAL;
+}
+
+static int attach(const char *name, uint64_t n, struct k2k_registry **newest)
+{
+	int code = 0;
+
+	for (uint64_t i = 0; i < n && !code; i++)
+		code = k2k_registry_open(name, K2K_ROLE_BROKER, NULL, newest);
+	return code;
 }
 
 int main(int argc, char **argv)
@@ -59,8 +77,13 @@ int main(int argc, char **argv)
 		if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %" SCNu64 " %199[^\n]", word, &n[0],
 		           &n[1], &n[2], name) < 1)
 			continue;
-		puts(k2k_errname(strcmp(word, "batch") ? obey(reg, word, n, name)
-		                                       : begin_batch(argv[1])));
+		if (!strcmp(word, "batch"))
+			code = begin_batch(argv[1]);
+		else if (!strcmp(word, "attach"))
+			code = attach(argv[1], n[0], &reg);
+		else
+			code = obey(reg, word, n, name);
+		puts(k2k_errname(code));
 		fflush(stdout);
 	}
 	k2k_registry_close(&reg);

@@ -9,7 +9,7 @@ offered() {
 	is "$err" ""
 	out=$(cut -f 1 <<<"$out")
 }
-first_words() { "$TOOL" --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' | uniq; }
+first_words() { "$TOOL" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' | uniq; }
 help_options() { grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+$' | sort -u; }
 three_tenants() {
 	local id
@@ -128,6 +128,40 @@ cli_completion_offers_ids_of_the_registry_that_the_line_names() {
 	offered --registry="${name:0:-1}"
 	has $'\n'"$out"$'\n' $'\n'"--registry=$name"$'\n'
 	K2K_REGISTRY=$name
+}
+
+cli_completion_offers_names_of_tenants_beside_their_ids() {
+	three_tenants
+	ctl 0 update 421 --name vision-team -q
+	ctl 0 update 7 --name träger -q
+	# what a shell would take apart or expand has to be typed
+	ctl 0 register 5 --name 'two words' -q
+	ctl 0 register 6 --name 'a$(id)' -q
+	offered show ''
+	is "$out" $'5\n6\n7\n42\n421\n@träger\n@vision-team'
+	offered show @
+	is "$out" $'@träger\n@vision-team'
+	offered show @v
+	is "$out" @vision-team
+	ctl 0 completion words -- show @v
+	is "$out" $'@vision-team\ttenant 421'
+	ctl 0 completion words -- show 42
+	is "$out" $'42\n421\tvision-team'
+	# a tenant that is on the line, by its id or its name, is not offered again
+	offered show @vision-team 5 ''
+	is "$out" $'6\n7\n42\n@träger'
+	offered show 421 @
+	is "$out" @träger
+	offered audit tail --tenant=@v
+	is "$out" --tenant=@vision-team
+	# the engagements of a tenant that is named
+	ctl 0 update 42 --name other -q
+	offered budget unset @other ''
+	is "$out" $'9\n11'
+	offered budget unset @nobody ''
+	is "$out" ""
+	# each of them is accepted
+	for word in @träger @vision-team @other; do ctl 0 show "$word" -q; done
 }
 
 cli_completion_is_silent_without_a_registry() {
@@ -250,6 +284,13 @@ in_a_shell() {
 	is "$out" --rate
 	$show "list -o j"
 	is "$out" json
+	ctl 0 update 421 --name vision-team -q
+	$show "show 7 @"
+	is "$out" @vision-team
+	$show "show 7 @vis"
+	is "$out" @vision-team
+	$show "show 7 42"
+	is "$(sort <<<"$out")" $'42\n421'
 	mkdir "$DIR/files"
 	touch "$DIR/files/a b" "$DIR/files/c"
 	$show "load $DIR/files/"
@@ -271,6 +312,39 @@ cli_completion_works_in_bash() {
 	is "$out" 421
 	bash_shows "audit tail --since 3:17 --tenant=4"
 	is "$out" $'42\n421'
+}
+
+# A real readline, which splits words itself.
+cli_completion_of_a_name_works_in_readline() {
+	three_tenants
+	needs_terminals
+	ctl 0 update 421 --name vision-team -q
+	python3 - <<-'END' || fail "bash did not complete the name"
+		import os, pty, select, sys, time
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.environ.update(PS1="> ", TERM="dumb", INPUTRC="/dev/null")
+		    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+		seen = b""
+		def until(what):
+		    global seen
+		    end = time.monotonic() + 30
+		    while what not in seen:
+		        if time.monotonic() > end:
+		            sys.exit("not in time: %r in %r" % (what, seen))
+		        if select.select([fd], [], [], 0.1)[0]:
+		            seen += os.read(fd, 65536)
+		    seen = seen[seen.index(what) + len(what):]
+		os.write(fd, b"source <(k2k-tenantctl completion bash); echo rea''dy\n")
+		until(b"\nready")
+		os.write(fd, b"k2k-tenantctl show 7 @vis\t")
+		until(b"@vision-team ")
+		os.write(fd, b"\x01printf '<%s>' \n")
+		until(b"<show><7><@vision-team>")
+		os.write(fd, b"k2k-tenantctl audit tail --tenant=@v\t")
+		until(b"--tenant=@vision-team ")
+		os.write(fd, b"\x15exit\n")
+	END
 }
 
 cli_completion_works_in_fish() {

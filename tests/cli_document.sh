@@ -245,7 +245,7 @@ cli_a_fault_in_a_document_has_its_line_and_column_and_nothing_is_changed() {
 	local before head='version: 1\ntenants:\n  - {id: 42, rate: 1/s}\n'
 	before=$("$TOOL" list -J)
 	refused 4 21 "no such unit" "$head"'  - {id: 43, rate: 5q/s}'
-	refused 4 24 "'s' is expected" "$head"'  - {id: 43, rate: "5k/x"}'
+	refused 4 24 "'s', 'min', 'h' or 'day' is expected" "$head"'  - {id: 43, rate: "5k/x"}'
 	refused 4 27 "even" "$head"'  - {id: 43, gpu_memory: 0.3KiB}'
 	refused 4 23 "digit" "$head"'  - {id: 43, kernels: -1}'
 	refused 4 23 "digit" "$head"'  - {id: 43, kernels: null}'
@@ -432,7 +432,7 @@ cli_all_faults_of_a_document_are_reported_at_once() {
 		'  - {id: &a 4, rate: *a}' \
 		'  - {[1, 2]: 3, id: 5}' \
 		'  - {id: 3}' \
-		'  - rate: 30/min'
+		'  - rate: 30/week'
 	ctl 2 apply -f "$DIR/doc"
 	is "$(sed -E 's/.*: line ([0-9]+), column ([0-9]+): .*/\1,\2/' <<<"$err" | paste -sd ' ')" \
 		"3,20 3,34 4,28 4,31 5,5 7,10 7,22 8,6 10,14 9,5"

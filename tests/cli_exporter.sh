@@ -204,7 +204,7 @@ cli_exporter_answers_beside_idle_connections() {
 
 cli_exporter_tells_its_status_as_the_tool_does() {
 	init
-	ctl 0 register 42 --rate 5/s --kernels 2 --budget 7=1s --budget 8=1h -q
+	ctl 0 register 42 --rate 5/s --kernels 2 --budget 7=1s --budget 8=1h/day --name vision-team -q
 	ctl 0 register 43 --preset unlimited -q
 	cp "$BROKER" "$DIR/<b>\"\\"
 	BROKER="$DIR/<b>\"\\" attach
@@ -213,6 +213,11 @@ cli_exporter_tells_its_status_as_the_tool_does() {
 	say K2K_OK kernel 42
 	say K2K_OK track 42 7 1500000000
 	say K2K_OK cross 42 43
+	ctl 0 register 44 --rate 30/min --shadow on -q
+	ctl 0 register 45 --rate 500/h --burst 20 -q
+	say K2K_OK admit 44 0 31
+	ctl 0 suspend 45 -q
+	ctl 0 usage correct 42 7 --by -250ms --reason "a run that failed" -q
 	"$K2K_AUDITD" --file "$DIR/log" 2>/dev/null &
 	local follower_pid=$!
 	brokers+=("$follower_pid")
@@ -231,7 +236,7 @@ cli_exporter_tells_its_status_as_the_tool_does() {
 	json '.brokers[0].comm' '<b>"\'
 	json '.brokers[0].pid' "$broker_pid"
 	json .cross_tenant_total 1
-	json '.tables.tenants.used' 2
+	json '.tables.tenants.used' 4
 	local status=$out
 	ctl 0 list -J
 	is "$(jq -S '[.tenants[] | del(.usage.messages_this_second)] | sort_by(.id)' <<<"$status")" \

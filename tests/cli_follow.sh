@@ -28,6 +28,33 @@ cli_an_apply_with_a_follower_loses_no_event() {
 	has "$out" "k2k_audit_events_lost_total{registry=\"$K2K_REGISTRY\",kind=\"overwritten\"} 0"
 }
 
+cli_auditd_keeps_the_events_of_more_than_64_brokers() {
+	ctl 0 init --max-brokers 100 --max-tenants 16 -q
+	ctl 0 register 42 -q
+	start --file "$DIR/log"
+	until_true 20 caught_up
+	attach
+	say K2K_OK attach 69
+	say K2K_OK cross 42 43
+	ctl 0 audit tail -J
+	is "$(jq -c 'select(.kind == "cross_tenant") | .ring' <<<"$out")" 140
+	ctl 0 audit tail --since s69:1 -o table
+	has "$out" cross_tenant
+	ctl 2 audit tail --since s100:1 -o table
+	has "$err" "the rings of 100 brokers"
+	until_true 20 grep -q cross_tenant "$DIR/log"
+	until_true 20 caught_up
+	# another one goes on behind the events that are kept
+	stop TERM
+	say K2K_OK cross 42 43
+	start --file "$DIR/log"
+	until_true 20 caught_up
+	is "$(jq -r 'select(.kind == "cross_tenant") | "\(.ring) \(.sequence) \(.count)"' "$DIR/log" | tr '\n' ' ')" "140 1 1 140 2 1 "
+	stop TERM
+	ctl 0 audit verify "$DIR/log" -J
+	json '[.lost_total,.losses]' '["0",[]]'
+}
+
 # Which follower reads the events, and what it lost: in columns, in JSON, and in sentences.
 cli_audit_stats_tell_who_keeps_the_events_and_what_is_missing() {
 	local i

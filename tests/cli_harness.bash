@@ -16,6 +16,8 @@ fail() {
 	echo "# ${FUNCNAME[i]}: line ${BASH_LINENO[i - 1]}: ${text:0:1500}" >&2
 	exit 1
 }
+# A misspelt check fails the test. Bash runs this in a process of its own.
+command_not_found_handle() { kill -TERM "$test_pid"; fail "no command is named $1"; }
 skip() { echo "# skipped: $*" >&2; exit 77; }
 needs_terminals() { python3 -c 'import os; os.openpty()' 2>/dev/null || skip "no pseudo terminals are to be had here"; }
 
@@ -35,6 +37,8 @@ json() {
 	got=$(jq -cer "$1" <<<"$out") || [[ $got == null || $got == false ]] || fail "jq $1: in $out"
 	[[ $got == "$2" ]] || fail "jq $1: '$got' is not '$2'; in $out"
 }
+# lines FILTER VALUE: the last output, one JSON object a line, as an array
+lines() { is "$(jq -sc "$1" <<<"$out")" "$2"; }
 one_object() { is "$(jq -s 'length' <<<"$out")" 1; }
 # An error with -J: an object on standard output, its message on standard error too.
 error_object() {
@@ -44,7 +48,7 @@ error_object() {
 	has "$err" "$(jq -r .error.message <<<"$out")"
 }
 
-init() { ctl 0 init --max-tenants 16 --max-engagements 64 --max-budgets 32 -q "$@"; }
+init() { ctl 0 init --max-tenants 16 --max-engagements 64 --max-budgets 32 --max-kernels 16 -q "$@"; }
 
 # attach: starts a broker on the test's registry; say: lets it make a call, whose code it has to answer.
 attach() {
@@ -98,7 +102,8 @@ clean_up() {
 
 run_test() {
 	(
-		export K2K_REGISTRY=cli-$BASHPID
+		test_pid=$BASHPID
+		export K2K_REGISTRY=cli-$test_pid
 		brokers=()
 		DIR=$(mktemp -d) || exit 1
 		trap clean_up EXIT

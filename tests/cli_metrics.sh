@@ -45,6 +45,9 @@ cli_metrics_tell_what_was_counted() {
 	say K2K_ERATE admit 42 0 11
 	say K2K_OK track 42 7 1500000001
 	say K2K_OK track 42 8 1
+	say K2K_OK reserve 42 8 2500000000
+	ctl 0 budget set 42 9 1m -q
+	say K2K_OK reserve 42 9 500000000
 	ctl 0 register 43 --preset unlimited --budget 7=1us -q
 	say K2K_OK track 43 7 1000
 	say K2K_EBUDGET admit 43 7 1
@@ -69,10 +72,17 @@ cli_metrics_tell_what_was_counted() {
 	metric 'kernels_held{tenant="42"}' 1
 	metric 'gpu_memory_held_bytes{tenant="42"}' 1000
 	metric 'messages_per_second_limit{tenant="42"}' 10
+	metric 'messages_limit{tenant="42",period="second",policy="window"}' 10
+	metric 'messages_limit{tenant="43",period="second",policy="window"}' +Inf
 	metric 'kernels_limit{tenant="42"}' 1
 	metric 'gpu_memory_limit_bytes{tenant="42"}' 1024
 	metric 'budget_limit_seconds{tenant="42",engagement="7"}' 1
 	metric 'budget_used_seconds{tenant="42",engagement="7"}' 1.500000001
+	metric 'budget_used_seconds{tenant="42",engagement="9"}' 0
+	metric 'budget_reserved_seconds{tenant="42",engagement="7"}' 0
+	metric 'budget_reserved_seconds{tenant="42",engagement="9"}' 0.5
+	metric 'gpu_reserved_seconds{tenant="42"}' 3
+	metric 'gpu_reserved_seconds{tenant="43"}' 0
 	metric 'cross_tenant_attempts_total{}' 1
 	metric 'unknown_tenant_requests_total{}' 1
 	metric 'tenant_registrations_total{}' 2
@@ -100,6 +110,167 @@ cli_metrics_tell_what_was_counted() {
 	lacks "$out" 'k2k_broker_stopped{'
 }
 
+# A number without its period and policy would be false: 30 a minute is not 30 a second.
+cli_metrics_tell_the_period_and_the_policy_of_a_rate() {
+	init
+	ctl 0 register 1 --rate 30/min -q
+	ctl 0 register 2 --rate 5/h --burst 20 -q
+	ctl 0 register 3 --rate 10k/day -q
+	ctl 0 register 4 --rate 100/s --burst 7 -q
+	ctl 0 register 5 --rate 200/s -q
+	attach
+	say K2K_OK admit 1 0 12
+	say K2K_OK admit 2 0 5
+	say K2K_OK admit 3 0 1234
+	ctl 0 metrics
+	clean
+	metric 'messages_limit{tenant="1",period="minute",policy="window"}' 30
+	metric 'messages_limit{tenant="2",period="hour",policy="bucket"}' 5
+	metric 'messages_limit{tenant="3",period="day",policy="window"}' 10000
+	metric 'messages_limit{tenant="4",period="second",policy="bucket"}' 100
+	metric 'messages_burst_limit{tenant="2"}' 20
+	metric 'messages_burst_limit{tenant="4"}' 7
+	is "$(grep -c '^k2k_messages_burst_limit' <<<"$out")" 2
+	metric 'messages_per_second_limit{tenant="4"}' 100
+	metric 'messages_per_second_limit{tenant="5"}' 200
+	is "$(grep -c '^k2k_messages_per_second_limit' <<<"$out")" 2
+	metric 'messages_limit_used{tenant="1"}' 12
+	metric 'messages_limit_used{tenant="2"}' 5
+	metric 'messages_limit_used{tenant="3"}' 1234
+	metric 'messages_limit_used{tenant="4"}' 0
+	# what is summed is of one period and one policy
+	ctl 0 register 6 --rate 70/min -q
+	ctl 0 metrics --max-series 0
+	clean
+	metric 'messages_limit{tenant="other",period="minute",policy="window"}' 100
+	metric 'messages_limit{tenant="other",period="hour",policy="bucket"}' 5
+	metric 'messages_limit{tenant="other",period="day",policy="window"}' 10000
+	metric 'messages_limit{tenant="other",period="second",policy="bucket"}' 100
+	metric 'messages_limit{tenant="other",period="second",policy="window"}' 200
+	is "$(grep -c '^k2k_messages_limit{' <<<"$out")" 5
+	metric 'messages_per_second_limit{tenant="other"}' 300
+	metric 'messages_burst_limit{tenant="other"}' 27
+	lacks "$out" 'k2k_messages_limit_used{'
+	# a live change
+	ctl 0 update 1 --rate 40/h --burst 3 -q
+	ctl 0 metrics
+	metric 'messages_limit{tenant="1",period="hour",policy="bucket"}' 40
+	metric 'messages_burst_limit{tenant="1"}' 3
+	lacks "$out" 'tenant="1",period="minute"'
+}
+
+cli_metrics_tell_names_shadow_and_suspensions() {
+	init
+	ctl 0 register 1 --rate 2/h --kernels 1 --gpu-memory 10 --budget 7=1s --shadow on --name vision-team -q
+	ctl 0 register 2 -q
+	ctl 0 suspend 2 -q
+	attach
+	say K2K_OK admit 1 0 2
+	local n
+	for n in 1 2 3; do say K2K_OK admit 1 0 1; done
+	say K2K_OK kernel 1
+	say K2K_OK kernel 1
+	say K2K_OK memory 1 11
+	say K2K_OK memory 1 12
+	say K2K_ESUSPENDED admit 2 0 1
+	say K2K_OK track 1 7 2000000000
+	ctl 0 update 1 --rate unlimited -q
+	say K2K_OK admit 1 7 1
+	ctl 0 metrics
+	clean
+	metric 'tenant_info{tenant="1",name="vision-team"}' 1
+	metric 'tenant_info{tenant="2",name=""}' 1
+	metric 'tenant_in_shadow{tenant="1"}' 1
+	metric 'tenant_in_shadow{tenant="2"}' 0
+	metric 'tenant_suspended{tenant="1"}' 0
+	metric 'tenant_suspended{tenant="2"}' 1
+	metric 'requests_shadow_rejected_total{tenant="1",reason="rate"}' 3
+	metric 'requests_shadow_rejected_total{tenant="1",reason="kernels"}' 1
+	metric 'requests_shadow_rejected_total{tenant="1",reason="gpu_memory"}' 2
+	metric 'requests_shadow_rejected_total{tenant="1",reason="budget"}' 1
+	metric 'requests_rejected_total{tenant="2",reason="suspended"}' 1
+	# a name is UTF-8, and may have what has to be escaped
+	ctl 0 register 3 --shadow on --name 'träger "x\y' -q
+	ctl 0 metrics
+	clean
+	metric 'tenant_info{tenant="3",name="träger \"x\\y"}' 1
+	ctl 0 suspend 1 -q
+	ctl 0 metrics --max-series 0
+	metric 'tenant_in_shadow{tenant="other"}' 2
+	metric 'tenant_suspended{tenant="other"}' 2
+	lacks "$out" 'tenant_info{'
+}
+
+# A shadow that would refuse everything, and a suspension, are activity: such a tenant is not idle.
+cli_metrics_give_a_series_to_who_would_be_rejected() {
+	init
+	ctl 0 register 1 -q
+	ctl 0 register 2 --rate 0 --shadow on -q
+	ctl 0 register 3 -q
+	attach
+	local n
+	for n in 1 2 3; do say K2K_OK admit 2 0 1; done
+	say K2K_OK admit 1 0 1
+	ctl 0 metrics --max-series 1
+	metric 'requests_shadow_rejected_total{tenant="2",reason="rate"}' 3
+	ctl 0 suspend 3 -q
+	for n in 1 2 3 4; do say K2K_ESUSPENDED admit 3 0 1; done
+	ctl 0 metrics --max-series 1
+	metric 'requests_rejected_total{tenant="3",reason="suspended"}' 4
+}
+
+cli_metrics_tell_periods_of_budgets_and_corrections() {
+	init
+	ctl 0 register 1 --budget 7=1h/day --budget 8=2h -q
+	ctl 0 register 2 -q
+	attach
+	say K2K_OK track 1 7 90000000000
+	say K2K_OK track 1 8 60000000000
+	say K2K_OK track 2 7 3000000000
+	ctl 0 usage correct 1 7 --by -30s --reason "a run that failed" -q
+	ctl 0 usage correct 1 8 --by -0.25s --reason "rounding" -q
+	ctl 0 usage correct 2 7 --by 500ms --reason "forgotten" -q
+	ctl 0 metrics
+	clean
+	metric 'budget_info{tenant="1",engagement="7",renewal="day"}' 1
+	metric 'budget_info{tenant="1",engagement="8",renewal="never"}' 1
+	metric 'budget_limit_seconds{tenant="1",engagement="7"}' 3600
+	metric 'budget_used_seconds{tenant="1",engagement="7"}' 60
+	metric 'budget_used_seconds{tenant="1",engagement="8"}' 59.75
+	metric 'budget_periods_total{tenant="1",engagement="7"}' 1
+	local began renews
+	began=$(sed -n 's/^k2k_budget_period_start_timestamp_seconds{.*tenant="1",engagement="7"} //p' <<<"$out")
+	renews=$(sed -n 's/^k2k_budget_renewal_timestamp_seconds{.*tenant="1",engagement="7"} //p' <<<"$out")
+	((began % 86400 == 0 && renews == began + 86400)) || fail "a day from $began to $renews"
+	lacks "$out" 'periods_total{registry="'"$K2K_REGISTRY"'",tenant="1",engagement="8"}'
+	metric 'gpu_corrected_seconds{tenant="1"}' -30.25
+	metric 'gpu_corrected_seconds{tenant="2"}' 0.5
+	metric 'gpu_seconds_total{tenant="1"}' 150
+	ctl 0 metrics --max-series 0
+	clean
+	metric 'gpu_corrected_seconds{tenant="other"}' -29.75
+	ctl 0 budget renew 1 7 --force -q
+	ctl 0 metrics
+	metric 'budget_periods_total{tenant="1",engagement="7"}' 2
+	metric 'budget_used_seconds{tenant="1",engagement="7"}' 0
+}
+
+cli_metrics_give_series_to_64_brokers_and_count_the_others() {
+	ctl 0 init --max-brokers 100 --max-tenants 16 -q
+	attach
+	say K2K_OK attach 69
+	ctl 0 metrics
+	metric 'broker_places{}' 100
+	metric 'brokers{state="active"}' 70
+	metric 'brokers_without_series{}' 6
+	is "$(grep -c '^k2k_broker_info' <<<"$out")" 64
+	is "$(grep -c '^k2k_broker_kernels_held' <<<"$out")" 64
+	say K2K_OK attach 30
+	say K2K_ENOBROKERSLOT attach 1
+	ctl 0 info
+	has "$out" "100 of 100"
+}
+
 cli_metrics_sum_what_has_no_series_of_its_own() {
 	init
 	ctl 0 register 50 --rate 1000/s --kernels 1 --gpu-memory 100 -q
@@ -120,7 +291,7 @@ cli_metrics_sum_what_has_no_series_of_its_own() {
 	metric 'messages_admitted_total{tenant="7"}' 300
 	metric 'messages_admitted_total{tenant="other"}' 21
 	metric 'gpu_seconds_total{tenant="other"}' 0.5
-	metric 'messages_per_second_limit{tenant="other"}' 3000
+	metric 'messages_limit{tenant="other",period="second",policy="window"}' 3000
 	metric 'kernels_limit{tenant="7"}' +Inf
 	metric 'kernels_limit{tenant="other"}' 3
 	metric 'budget_limit_seconds{tenant="9",engagement="2"}' 2

@@ -17,7 +17,7 @@ page() {
 	[[ -e $1 ]] || fail "there is no page $1"
 	shown "$1"
 }
-first_words() { "$TOOL" --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' | uniq; }
+first_words() { "$TOOL" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' | uniq; }
 
 cli_pages_are_there_for_every_command_and_no_other() {
 	local word whole line
@@ -46,6 +46,8 @@ cli_pages_have_the_options_and_examples_of_help_word_by_word() {
 	has "$("$TOOL" register --help | spelled_options)" "--preset standard|unlimited"
 	for word in $(first_words); do
 		help=$("$TOOL" "$word" --help)
+		# a page has both; the help of `usage` is that of one
+		[[ $word != usage ]] || help=$("$TOOL" usage correct --help)$'\n'$help
 		text=$(page "$PAGES/tools/man1/k2k-tenantctl-$word.1")
 		same "$(spelled_options <<<"$help")" "$(section OPTIONS <<<"$text" | spelled_options)" "$word, help (<) and page (>)"
 		while read -r line; do
@@ -62,7 +64,7 @@ cli_pages_have_the_options_and_examples_of_help_word_by_word() {
 
 cli_pages_of_the_other_programs_have_the_options_and_exit_codes_of_their_help() {
 	local name program section help text
-	for name in k2k-broker.1 k2k-bench.1 k2k-auditd.8 k2k-exporter.8; do
+	for name in k2k-broker.1 k2k-bench.1 k2k-auditd.8 k2k-exporter.8 k2k-fleetd.8; do
 		program=${name%.*} section=${name##*.}
 		[[ -x $PROGRAMS/$program/$program ]] || continue
 		help=$("$PROGRAMS/$program/$program" --help)
@@ -72,6 +74,18 @@ cli_pages_of_the_other_programs_have_the_options_and_exit_codes_of_their_help() 
 		same "$(sed -nE '/^Exit (status|codes):/,/^$/p' <<<"$help" | tr '\n' ' ' | grep -oE '[:;] [0-9]+ ' | tr -dc '0-9\n' |
 			grep -vx 128)" "$(section 'EXIT STATUS' <<<"$text" | grep -oE '^ +[0-9]+$' | tr -d ' ')" "$program: exit codes"
 	done
+}
+
+cli_pages_of_fleetctl_have_the_options_commands_and_exit_codes_of_its_help() {
+	local program=$PROGRAMS/k2k-fleetctl/k2k-fleetctl help text
+	[[ -x $program ]] || skip "k2k-fleetctl is not built"
+	help=$("$program" --help)
+	text=$(page "$PAGES/tools/man1/k2k-fleetctl.1")
+	same "$(spelled_options <<<"$help")" "$(section OPTIONS <<<"$text" | spelled_options)" "options, help (<) and page (>)"
+	same "$(sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' <<<"$help" | sort)" \
+		"$(section COMMANDS <<<"$text" | grep -oE '^ {7}[a-z].*' | sed -E 's/, / /g' | grep -oE '\b(init|apply|diff|export|list|hosts|problems|join|usage|help|version)\b' | sort -u)" "commands"
+	same "$(tr '\n' ' ' <<<"$help" | sed 's/.*Exit codes: //' | grep -oE '(^|, ?)[0-9]+ ' | tr -dc '0-9\n')" \
+		"$(section 'EXIT STATUS' <<<"$text" | grep -oE '^ +[0-9]+$' | tr -d ' ')" "exit codes"
 }
 
 cli_pages_pass_mandocs_lint_and_fit_80_columns() {

@@ -49,6 +49,27 @@ cli_init_creates_once() {
 	is "$err" ""
 }
 
+cli_init_makes_places_for_as_many_brokers_as_asked_for() {
+	ctl 0 init --plan -J --max-brokers 1
+	json '[.max_brokers,.max_audit_events]' '[1,256]'
+	ctl 0 init --plan -J --max-brokers 1024
+	json '[.max_brokers,.max_audit_events]' '[1024,64]'
+	ctl 2 init --max-brokers 1025
+	has "$err" "from 1 to 1024"
+	ctl 2 init --max-brokers 0
+	ctl 0 init --max-brokers 2 --max-tenants 16 -q
+	ctl 0 info -J
+	json '[.max_brokers,.brokers]' '[2,0]'
+	ctl 0 info
+	has "$out" "0 of 2"
+	ctl 0 init --if-missing --max-brokers 3 -J
+	json .differences '[{"field":"max_brokers","found":"2","asked":"3"}]'
+	ctl 0 audit tail -J
+	has "$out" '"max_brokers":"2"'
+	ctl 0 metrics
+	has "$out" "k2k_broker_places{registry=\"$K2K_REGISTRY\"} 2"
+}
+
 cli_init_mode_and_group_are_those_of_live() {
 	(umask 077; ctl 0 init --max-tenants 16 --mode 0664 --group 12345 -J) || exit 1
 	ctl 0 info -J

@@ -31,11 +31,11 @@ cli_load_restores_all_that_save_wrote_also_into_a_larger_registry() {
 	is "$(stat -c %a "$DIR/saved")" 600
 	is "$(find "$DIR" -name 'saved?*')" ""
 	local sizes
-	for sizes in "16 64" "1000 500"; do
+	for sizes in "16 64 64" "1000 500 300" "100 64 1"; do
 		ctl 0 destroy -q
 		# shellcheck disable=SC2086
 		set -- $sizes
-		ctl 0 init --max-tenants "$1" --max-engagements "$2" -q
+		ctl 0 init --max-tenants "$1" --max-engagements "$2" --max-brokers "$3" -q
 		ctl 0 load "$DIR/saved" --dry-run -J
 		json .would_load 2
 		ctl 0 list -J
@@ -55,6 +55,29 @@ cli_load_restores_all_that_save_wrote_also_into_a_larger_registry() {
 	ctl 0 deregister 77 -q
 	attach
 	say K2K_OK track 42 7 5
+}
+
+# The way from version 1 of the layout to this one. tests/abi/0.1/saved.json was written by the save of 0.1.0, for a
+# registry with these tenants, usage and totals.
+cli_what_version_0_1_saved_is_loaded_whole() {
+	init
+	# the version of the layout follows the magic number
+	printf '\1' | dd of="/dev/shm/k2k.$K2K_REGISTRY.defs" bs=1 seek=8 conv=notrunc status=none
+	ctl 6 list
+	has "$err" "layout version 1"
+	has "$err" "'save FILE' with that one"
+	has "$err" "$K2K_REGISTRY destroy -y', 'init', and 'load FILE'"
+	ctl 0 destroy -y -q
+	init
+	ctl 0 load "$(dirname "${BASH_SOURCE[0]}")/abi/0.1/saved.json" -J
+	json '[.loaded,.engagements,.generation]' '[2,3,"4"]'
+	ctl 0 list -J
+	json '[.tenants[]|.id+":"+.generation+":"+.usage.admitted_total+":"+.usage.rejected_total.budget]|join(" ")' "5:3:2:0 42:2:1:1"
+	ctl 0 usage -J
+	json '[.usage[]|.tenant+":"+.engagement+":"+.gpu_ns]|join(" ")' "5:0:77 5:18446744073709551615:3 42:7:1500000 42:8:0"
+	ctl 0 register 77 -J
+	json .tenants[0].generation 5
+	ctl 0 check
 }
 
 cli_a_load_that_stopped_half_way_can_be_repeated() {

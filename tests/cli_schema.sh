@@ -19,7 +19,7 @@ keep() {
 real() {
 	local schema=$1 code=$2 name=$3; shift 2
 	ctl "$code" "$@" -J
-	[[ $1 != budget && $1 != audit ]] || name+=" $2"
+	[[ $1 != budget && $1 != audit && "$1 ${2-}" != "usage correct" ]] || name+=" $2"
 	[[ " $* " != *" --dry-run "* ]] || name+=" --dry-run"
 	[[ " $* " != *" --plan "* ]] || name+=" --plan"
 	[[ $schema != error ]] || name=
@@ -27,7 +27,7 @@ real() {
 }
 
 changes() {
-	local sizes=(--max-tenants 16 --max-engagements 64 --max-budgets 32 --audit-events 16)
+	local sizes=(--max-tenants 16 --max-engagements 64 --max-budgets 32 --audit-events 32)
 	real plan 0 init --plan
 	real changes 0 init --dry-run
 	real info 0 init "${sizes[@]}"
@@ -44,7 +44,15 @@ changes() {
 	real changes 0 register 44 --budget 1=1s --dry-run
 	real changes 0 register 42 --if-missing --dry-run
 	real tenants 0 update 43 --kernels 5
+	real tenants 0 suspend 43
+	real tenants 0 resume 43
 	real tenants 0 update 43 --rate 6/s --gpu-memory unlimited
+	real tenants 0 update 43 --rate 30/min
+	real changes 0 update 43 --burst 5 --dry-run
+	real tenants 0 update 43 --burst 5
+	real tenants 0 register 43 --if-missing --rate 5/h
+	real document 0 export
+	real differences 0 diff -f - <<<"$out"
 	real tenants 0 update 43 --preset unlimited
 	real changes 0 update 43 --rate 7/s --dry-run
 	real changes 0 update 45 --if-missing --rate 7/s --dry-run
@@ -98,10 +106,38 @@ traffic() {
 	real usage 0 usage 42 1
 	real usage 0 usage --engagement 7
 	real budgets 0 budget list
+	ctl 0 budget set 43 11 10h/day -q
+	real corrected 0 usage correct 43 11 --by +5s --reason "a schema"
+	real changes 0 usage correct 43 11 --by +5s --reason "a schema" --dry-run
+	real changes 0 budget renew 43 11 --force --dry-run
+	real renewed 0 budget renew 43 11 --force
+	real periods 0 budget history 43 11
+	real budgets 0 budget list 43
+	real audit-event 0 audit tail --type budget_renewed
+	real audit-event 0 audit tail --type correction
+	say K2K_OK reserve 43 11 5
+	ctl 0 update 43 --alert 1%,50% --budget 12=2s --rate 100/day -q
+	say K2K_OK admit 43 12 1
+	say K2K_OK track 43 12 1000000000
+	real audit-event 0 audit tail --type alert
+	real tenants 0 show 43
+	real budgets 0 budget list 43
 	real leases 0 leases
 	real leases 0 leases 42
+	real leases 0 leases 43
 	real explanation 0 explain 42
 	real explanation 0 explain 43
+	real corrected 0 usage correct 43 11 --by -2s --reason "a negative number"
+	real usage 0 usage
+	ctl 0 suspend 43 -q
+	ctl 0 update 43 --shadow on -q
+	real explanation 0 explain 43
+	real tenants 0 list
+	ctl 0 update 43 --shadow off -q
+	ctl 0 resume 43 -q
+	printf 'version: 1\ntenants: [{id: 42, rate: 1/s, budgets: {7: 1h}}]\n' >"$DIR/proposed.yaml"
+	printf '%s\n' time,tenant,engagement,gpu_time 1,42,7,1 1,42,7,2 2,43,, >"$DIR/requests.csv"
+	real what-if 1 what-if -f "$DIR/proposed.yaml" --trace "$DIR/requests.csv"
 	real registries 0 registries
 	real quota 0 quota 43
 	real quota 1 quota 18446744073709551615
@@ -168,13 +204,13 @@ logs() {
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
 	keep auditd-state "the file of k2k-auditd --state" <"$DIR/state"
 	# make the ring of the unused broker slot 63 unreadable
-	live_word 12 $((63 * 448)) 1000000
+	live_word 12 $((63 * 832)) 1000000
 	until_true 60 grep -qs '"kind":"damaged"' "$DIR/log"
 	keep auditd-log "k2k-auditd --file" <"$DIR/log"
 	real audit-event 0 audit tail --type rate
 	"$AUDITD" --stdout --once 2>/dev/null >"$DIR/out" || fail "k2k-auditd --stdout ended with $?"
 	keep auditd-line "k2k-auditd --stdout" <"$DIR/out"
-	live_word 12 $((63 * 448)) 0
+	live_word 12 $((63 * 832)) 0
 	rm "$DIR/log"
 	until_true 60 grep -qs '"kind":"log.problem"' "$DIR/log"
 	ctl 0 destroy -y -q
@@ -202,8 +238,29 @@ broker_lines() {
 		echo '{"kernel":"remove","name":"a"}'
 		echo '{"kernel":"remove","name":"a"}'
 		echo '{"id":"r-1","send":5}'
+		printf '{"reserve":"%s","tenant":%s,"engagement":8,"gpu_ns":5}\n' job 2 job 2 job2 2 job3 4711 job4 0
+		echo '{"reserve":"job5","tenant":1,"engagement":7,"gpu_ns":5}'
+		printf '{"commit":"%s","gpu_ns":"7"}\n' job job job4
+		printf '{"cancel":"%s"}\n' job2 job2
 		echo '{"stats":true,"id":1.50}'
 	} >"$DIR/lines"
+	{
+		echo '{"client":"c"}'
+		cat "$DIR/lines"
+		printf '{"id":1,"send":"b","to":"b"}\n{"id":1,"send":"b","to":"%s"}\n' b a
+		printf '{"id":2,"reserve":"b","gpu_ns":1}\n{"id":2,"reserve":"b","gpu_ns":1}\n{"id":3,"commit":"b","gpu_ns":%s}\n' 1 1
+		echo '{"stats":true}'
+	} >"$DIR/client.lines"
+	"$BROKER_TOOL" "$DIR/client.lines" >"$DIR/out" || fail "k2k-broker ended with $?"
+	keep broker-line k2k-broker <"$DIR/out"
+	ctl 0 update 1 --shadow on -q
+	"$BROKER_TOOL" "$DIR/lines" >"$DIR/out" || fail "k2k-broker ended with $?"
+	keep broker-line k2k-broker <"$DIR/out"
+	ctl 0 update 1 --shadow off -q
+	ctl 0 suspend 2 -q
+	"$BROKER_TOOL" "$DIR/lines" >"$DIR/out" || fail "k2k-broker ended with $?"
+	keep broker-line k2k-broker <"$DIR/out"
+	ctl 0 resume 2 -q
 	"$BROKER_TOOL" -s "$DIR/lines" >"$DIR/out" || fail "k2k-broker ended with $?"
 	keep broker-line k2k-broker <"$DIR/out"
 	"$BROKER_TOOL" -q 0 "$DIR/lines" >"$DIR/out" || fail "k2k-broker ended with $?"

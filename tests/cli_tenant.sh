@@ -29,7 +29,7 @@ cli_register_of_a_known_tenant_is_4_or_nothing_to_do() {
 	init
 	ctl 0 register 42 --rate 5/s -q
 	ctl 4 register 42 --rate 6/s
-	has "$err" "--if-missing"
+	is "$err" "k2k-tenantctl: tenant 42: already registered; --if-missing accepts that"
 	ctl 4 register 42 -J
 	error_object K2K_EEXIST
 	ctl 0 register 42 --rate 6/s --if-missing -J
@@ -224,6 +224,23 @@ cli_slots_held_up_by_a_stopped_broker_are_8_and_name_it() {
 	ctl 0 register 2
 }
 
+cli_names_are_exact_for_programs() {
+	init
+	ctl 0 register 42 --name 'träger "x\y' -q
+	ctl 0 list -J
+	json '.tenants[0].name' 'träger "x\y'
+	ctl 0 show '@träger "x\y' -J
+	json '.tenants[0].id' 42
+	ctl 0 list -o csv --columns name
+	is "$out" $'name\n"träger ""x\\y"'
+	ctl 0 list --filter 'name=träger "x\y' --columns id -o csv
+	is "$out" $'id\n42'
+	ctl 0 list
+	has "$out" 'tr??ger "x\y'
+	ctl 2 show @
+	has "$err" "'@': the name after it is missing"
+}
+
 cli_list_is_sorted_and_keeps_64_bits() {
 	init
 	local id
@@ -231,10 +248,10 @@ cli_list_is_sorted_and_keeps_64_bits() {
 	ctl 0 list -J
 	one_object
 	json '[.tenants[].id]|join(" ")' "2 40 300 18446744073709551615"
-	json '.tenants[0]|keys|join(" ")' "generation id quota registered_at_ns usage"
-	json '.tenants[0].quota|keys|join(" ")' "budgets gpu_memory_bytes kernels rate_per_sec"
+	json '.tenants[0]|keys|join(" ")' "generation id name quota registered_at_ns suspended usage"
+	json '.tenants[0].quota|keys|join(" ")' "alerts budgets burst gpu_memory_bytes kernels rate rate_per_sec rate_period rate_policy shadow"
 	json '.tenants[0].usage|keys|join(" ")' \
-		"admitted_total gpu_memory_bytes gpu_ns_total kernels messages_this_second rejected_total unattributed_ns"
+		"admitted_total alerted_percent corrected_ns gpu_memory_bytes gpu_ns_total kernels messages_this_second rejected_total reserved_ns shadow_rejected_total suspended_rejected_total unattributed_ns"
 	json '.tenants[0].usage.rejected_total|keys|join(" ")' "budget gpu_memory kernels rate"
 	json '.tenants[0].usage|[.admitted_total,.gpu_ns_total,.unattributed_ns,.messages_this_second,.gpu_memory_bytes]|map(type)|unique' '["string"]'
 	json '.tenants[0].usage.kernels|type' number
@@ -258,7 +275,7 @@ cli_a_listed_tenant_shows_nothing_of_the_one_before_it() {
 	one_object
 	local id list=$out
 	is "$(sed -n 4p <<<"$list" | sed -E 's/"(generation|registered_at_ns)":"[0-9]*"/"\1":"N"/g')" \
-		'{"id":"3","generation":"N","registered_at_ns":"N","quota":{"rate_per_sec":"5","kernels":0,"gpu_memory_bytes":"0","budgets":[{"engagement":"9","budget_ns":"1000000000","used_ns":"0"}]},"usage":{"admitted_total":"0","rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"gpu_ns_total":"0","unattributed_ns":"0","messages_this_second":"0","kernels":0,"gpu_memory_bytes":"0"}},'
+		'{"id":"3","generation":"N","registered_at_ns":"N","quota":{"rate_per_sec":"5","kernels":0,"gpu_memory_bytes":"0","budgets":[{"engagement":"9","budget_ns":"1000000000","used_ns":"0","reserved_ns":"0","renewal":"never","period":"0","began_at_ns":null,"renews_at_ns":null,"corrected_ns":"0","alerted_percent":0}],"shadow":false,"rate":"5","rate_period":"second","rate_policy":"window","burst":null,"alerts":null},"usage":{"admitted_total":"0","rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"gpu_ns_total":"0","unattributed_ns":"0","reserved_ns":"0","messages_this_second":"0","kernels":0,"gpu_memory_bytes":"0","shadow_rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"suspended_rejected_total":"0","corrected_ns":"0","alerted_percent":{"rate":0,"kernels":0,"gpu_memory":0}},"name":null,"suspended":false},'
 	for id in 1 2 3 4 5; do
 		ctl 0 show $id -J
 		is "$(sed -n $((id + 1))p <<<"$list" | sed 's/,$//')" "$(sed -n 2p <<<"$out")"
@@ -295,18 +312,24 @@ cli_list_is_sorted_filtered_and_cut_to_columns_as_asked() {
 	is "$(wc -l <<<"$out")" 2
 	ctl 0 list --filter 'id<10' --columns generation,id -o csv
 	is "$out" $'generation,id\n2,9'
+	ctl 0 list --filter suspended=no --filter shadow=no --columns id -o csv
+	is "$(wc -l <<<"$out")" "$(($("$TOOL" list --columns id -o csv | wc -l)))"
+	ctl 0 list --filter suspended=yes
+	has "$err" "no tenants"
+	ctl 2 list --filter suspended=perhaps
+	has "$err" "not yes or no"
 	ctl 0 list --filter 'id>11'
 	has "$err" "no tenants"
 	# every column that completion offers exists
 	words=$("$TOOL" completion words -- list --sort '' | cut -f 1)
-	is "$(wc -l <<<"$words")" 18
+	is "$(wc -l <<<"$words")" 31
 	for word in $words; do
 		ctl 0 list --sort "$word" --columns "$word,id" -q
 		has "$("$TOOL" list --help | sed -n '/^Columns/,$p' | tr '\n.' '  ')" " $word "
 	done
 	ctl 2 list --sort rejectd
 	has "$err" "there are tenant, generation, "
-	has "$err" " and memory-held; did you mean 'rejected'?"
+	has "$err" " and alerted; did you mean 'rejected'?"
 	ctl 2 list --columns id,,rate
 	ctl 2 list --columns ""
 	ctl 2 list --filter 'rejected'
@@ -318,7 +341,7 @@ cli_list_is_sorted_filtered_and_cut_to_columns_as_asked() {
 }
 
 cli_every_listing_takes_its_own_columns_and_is_sorted_by_each() {
-	local command word words
+	local command word words help heading sort
 	init
 	ctl 0 register 9 --budget 7=1h --budget 8=10m -q
 	ctl 0 register 10 --budget 7=5m --rate 0/s -q
@@ -330,15 +353,19 @@ cli_every_listing_takes_its_own_columns_and_is_sorted_by_each() {
 	while read -r command; do
 		words=$("$TOOL" completion words -- $command --columns '' | cut -f 1)
 		[[ -n $words ]] || fail "$command has no columns"
+		help=$("$TOOL" $command --help | sed -n '/^Columns/,$p' | tr '\n.' '  ')
 		# each column by its heading, and in csv
 		for word in $words; do
-			ctl 0 $command --columns "$word" -o table
-			is "$(head -1 <<<"$out" | tr -d ' ' | tr '[:upper:]' '[:lower:]')" "$word"
-			ctl 0 $command --columns "$word,$word" -o csv
-			is "$(head -1 <<<"$out")" "$word,$word"
-			[[ $command == audit\ tail ]] || ctl 0 $command --sort "-$word"
-			has "$("$TOOL" $command --help | sed -n '/^Columns/,$p' | tr '\n.' '  ')" " $word "
+			sort=(--sort "-$word")
+			[[ $command != audit\ tail ]] || sort=()
+			ctl 0 $command --columns "$word" -o table "${sort[@]}"
+			read -ra heading <<<"${out%%$'\n'*}"
+			printf -v heading %s "${heading[@]}"
+			is "${heading,,}" "$word"
+			has "$help" " $word "
 		done
+		ctl 0 $command --columns "${words//$'\n'/,}" -o csv
+		is "${out%%$'\n'*}" "${words//$'\n'/,}"
 		ctl 2 $command --columns frobnicate
 		has "$err" "no such column; there are ${words%%$'\n'*}"
 		[[ $command == audit\ tail ]] || ctl 2 $command --sort "$word,"
@@ -467,9 +494,10 @@ cli_budgets_are_set_unset_and_listed() {
 	one_object
 	json '[.budgets[]|.tenant+"/"+.engagement+"="+.budget_ns]|join(" ")' \
 		"42/0=0 42/7=7200000000000 42/18446744073709551615=18446744073709551614 43/9=60000000000"
-	json '.budgets[0]|keys|join(" ")' "budget_ns engagement tenant used_ns"
+	json '.budgets[0]|keys|join(" ")' \
+		"alerted_percent began_at_ns budget_ns corrected_ns engagement period renewal renews_at_ns reserved_ns tenant used_ns"
 	ctl 0 budget list 43 -o csv
-	is "$out" $'tenant,engagement,budget_ns,used_ns\n43,9,60000000000,0'
+	is "$out" $'tenant,engagement,budget_ns,used_ns,reserved_ns,renewal,period,began_at_ns,renews_at_ns,corrected_ns,alerted_percent\n43,9,60000000000,0,0,never,0,,,0,0'
 	ctl 0 budget list 42
 	has "$out" 2h
 	ctl 0 budget unset 42 7 -J
@@ -485,6 +513,44 @@ cli_budgets_are_set_unset_and_listed() {
 	ctl 3 budget set 44 7 unlimited
 	ctl 3 budget unset 44 7
 	ctl 3 budget list 44
+}
+
+cli_a_budget_renews_is_corrected_and_keeps_its_history() {
+	init
+	ctl 0 register 42 --budget 7=10h/day -q
+	ctl 0 export
+	has "$out" "budgets: {7: 10h/day}"
+	ctl 0 budget list -J
+	json '.budgets[0]|[.renewal,.period]' '["day","1"]'
+	ctl 0 usage correct 42 7 --by +1h30m --reason "a test" --request 5 -J
+	json '[.gpu_ns,.corrected_ns]' '["0","5400000000000"]'
+	ctl 0 usage correct 42 7 --by +1h30m --reason "a test" --request 5 -J
+	json .corrected_ns 5400000000000
+	ctl 4 usage correct 42 7 --by -1h --reason "a test" --request 5
+	ctl 2 usage correct 42 7 --by -2h --reason "more than there is"
+	ctl 2 usage correct 42 7 --by -1h
+	ctl 0 usage correct 42 7 --by -30m --reason "less" --dry-run
+	is "$out" "would correct usage of tenant 42, engagement 7 by -30m"
+	ctl 0 usage correct 42 7 --by -30m --reason "less"
+	has "$out" 1h
+	ctl 0 audit tail --type correction -o table
+	has "$out" "by -30m, in all 1h: 'less'"
+	ctl 0 budget list -J
+	json '.budgets[0]|[.used_ns,.corrected_ns]' '["3600000000000","3600000000000"]'
+	ctl 2 budget renew 42 7
+	has "$err" --force
+	ctl 0 budget renew 42 7 --force -q
+	ctl 0 budget history 42 7 -J
+	json '.periods|map([.period,.used_ns,.final])' '[["1","3600000000000",true]]'
+	ctl 0 budget set 42 7 5h/week -J
+	json '.tenants[0].quota.budgets[0]|[.budget_ns,.renewal,.period]' '["18000000000000","week","2"]'
+	ctl 0 budget set 42 7 5h
+	has "$out" "budget 7: 5h/week -> 5h"
+	ctl 3 budget history 42 7
+	is "$err" "k2k-tenantctl: tenant 42, engagement 7: no budget that renews; 'k2k-tenantctl -r $K2K_REGISTRY budget list 42' lists its budgets"
+	ctl 3 budget renew 42 7 --force
+	ctl 2 budget set 42 7 5h/year
+	has "$err" "hour, day, week or month"
 }
 
 cli_a_dry_run_says_what_it_would_do_and_changes_nothing() {

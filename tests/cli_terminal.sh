@@ -116,7 +116,7 @@ cli_tables_fit_a_narrow_terminal_and_say_what_is_left_out() {
 		runs '"$T" list 2>$D/note'
 		ended 0
 		has "$(screen)" 18446744073709551615
-		has "$(<"$DIR/note")" "MEMORY-HELD, GENERATION; -o csv has all"
+		has "$(<"$DIR/note")" "MEMORY-HELD, GENERATION, NAME, SHADOW, SUSPENDED, BURST, ALERTED; -o csv has all"
 		is "$(screen | awk '$1 == 42 { print $2 }')" 100000/s
 	done
 	# without a note with -q, and complete if it is no terminal

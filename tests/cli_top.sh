@@ -66,7 +66,7 @@ cli_top_sorts_by_any_column_and_back() {
 	keys r
 	within column_is "5 4 3 2 1"
 	shows "by TENANT, falling"
-	keys '<' '<' '<' '<' '<' '<'
+	keys '<' '<' '<' '<' '<' '<' '<' '<' '<' '<'
 	shows "by KERNELS, falling"
 	within column_is "3 5 1 2 4"
 	keys r
@@ -596,10 +596,51 @@ cli_top_once_is_one_frame_in_every_form() {
 	json '.interval_ns|tonumber|.>=300000000' true
 	json '.brokers[0]|keys|join(" ")' "attached_at_ns comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
 	ctl 0 top -o csv 20ms
-	is "$(head -1 <<<"$out")" "id,generation,admitted,rejected.rate,rejected.budget,rejected.kernels,rejected.gpu_memory,gpu_ns,unattributed_ns,kernels,gpu_memory_bytes,used_percent.rate,used_percent.budget,used_percent.kernels,used_percent.gpu_memory"
+	is "$(head -1 <<<"$out")" "id,generation,admitted,rejected.rate,rejected.budget,rejected.kernels,rejected.gpu_memory,gpu_ns,unattributed_ns,kernels,gpu_memory_bytes,name,suspended,shadow,rate,rate_period,rate_policy,burst,suspended_rejected,shadow_rejected,used_percent.rate,used_percent.budget,used_percent.kernels,used_percent.gpu_memory"
 	is "$(wc -l <<<"$out")" 3
 }
 admitted() { [[ $("$TOOL" show 42 -J | jq -r '.tenants[0].usage.admitted_total') != 0 ]]; }
+
+cli_top_shows_periods_bursts_names_shadow_and_suspension() {
+	init
+	ctl 0 register 42 --rate 30/h --shadow on --name vision-team -q
+	ctl 0 register 43 --rate 5/day --burst 20 -q
+	ctl 0 register 44 -q
+	ctl 0 register 45 --preset unlimited --name träger -q
+	attach
+	say K2K_OK admit 42 0 24
+	say K2K_OK admit 43 0 15
+	ctl 0 suspend 44 -q
+	traffic "admit 42 7 7" "admit 44 7 1"
+	# an interval in which both brokers' requests were counted
+	until_true 20 eval 'ctl 0 top --once 300ms -J; [[ $(jq "[.tenants[0].shadow_rejected,.tenants[2].suspended_rejected|tonumber > 0]|all" <<<"$out") == true ]]'
+	json '[.tenants[]|[.name,.suspended,.shadow,.rate,.rate_period,.rate_policy,.burst]]' \
+		'[["vision-team",false,true,"30","hour","window",null],[null,false,false,"5","day","bucket","20"],[null,true,false,"100000","second","window",null],["träger",false,false,null,"second","window",null]]'
+	json '[.tenants[]|.used_percent.rate]' '[80,75,0,null]'
+	json '.tenants[0]|[.admitted,.rejected.rate]' '["0","0"]'
+	ctl 0 top --once 300ms --columns tenant,rate%,limit,state,name -o csv
+	is "$out" $'tenant,rate%,limit,state,name\n42,80,30/h,shadow,vision-team\n43,75,5/day+20,\'-,\n44,0,100000/s,suspended,\n45,\'-,\'-,\'-,tr??ger'
+	ctl 0 top --once 300ms --columns tenant,limit --sort limit -o csv
+	is "$out" $'tenant,limit\n45,\'-\n43,5/day+20\n42,30/h\n44,100000/s'
+	ctl 0 top --once 300ms
+	more_than "$(awk '$1 == 42 { print $17 }' <<<"$out")" 1 || fail "nothing would be rejected: $out"
+	more_than "$(awk '$1 == 44 { print $3 }' <<<"$out")" 1 || fail "nothing is rejected: $out"
+	more_than "$(sed -n 's/^in shadow *\([0-9.]*\).*/\1/p' <<<"$out")" 1 || fail "$out"
+	# on the screen, and of one tenant
+	terminal 160 24
+	runs '"$T" top 200ms'
+	within eval '[[ $(cell 42 15) == 30/h ]]'
+	is "$(cell 42 16)" shadow
+	is "$(cell 43 15)" 5/day+20
+	is "$(cell 44 16)" suspended
+	within eval 'more_than "$(cell 42 17)" 1'
+	is "$(cell 42 18)" vision-team
+	keys '/' 42 Enter Enter
+	shows "TENANT 42  vision-team  limits in shadow"
+	shows "24 of 30/h, 80%"
+	keys q
+	ended 0
+}
 
 cli_top_never_shows_more_of_a_rate_than_was_possible() {
 	local end=$((SECONDS + 20)) use=0

@@ -49,10 +49,10 @@ cli_register_refuses_a_bad_unit_and_changes_nothing() {
 	done <<-'END'
 		--rate 5000 5
 		--rate 5x/s 2
-		--rate 5/h 3
-		--rate 90/min 4
-		--rate 6000/min 6
-		--rate 10k/day 5
+		--rate 5/H 3
+		--rate 90/mins 4
+		--rate 6000/minute 6
+		--rate 10k/week 5
 		--rate 0.5/s 2
 		--rate 18446744073709551615/s 1
 		--rate -5/s 1

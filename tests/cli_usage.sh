@@ -23,10 +23,42 @@ cli_usage_is_shown_by_tenant_and_engagement() {
 	json '[.usage[].tenant]|join(" ")' "42 43"
 	json .gpu_ns_total 9007199254741000
 	ctl 0 usage 42 -o csv
-	is "$out" $'tenant,engagement,gpu_ns\n42,7,9007199254740993\n42,8,5'
+	is "$out" $'tenant,engagement,gpu_ns,corrected_ns,reserved_ns\n42,7,9007199254740993,0,0\n42,8,5,0,0'
 	ctl 0 usage
 	has "$out" "ENGAGEMENT"
 	has "$out" "total "
+}
+
+cli_usage_tells_what_was_taken_back() {
+	init
+	ctl 0 register 42 --budget 7=1h/day -q
+	ctl 0 register 43 -q
+	attach
+	say K2K_OK track 42 7 90000000000
+	say K2K_OK track 42 8 1000000000
+	say K2K_OK track 43 9 1000000000
+	ctl 0 usage correct 42 7 --by -30s --reason "a run that failed" -J
+	json .corrected_ns -30000000000
+	ctl 0 usage correct 42 8 --by 5s --reason "forgotten" -q
+	ctl 0 usage 42 7 -J
+	json '.usage[0]|[.gpu_ns,.corrected_ns]' '["90000000000","-30000000000"]'
+	ctl 0 budget list 42 -J
+	json '.budgets[0]|[.used_ns,.corrected_ns]' '["60000000000","-30000000000"]'
+	ctl 0 list -J
+	json '[.tenants[].usage|[.gpu_ns_total,.corrected_ns]]' '[["91000000000","-25000000000"],["1000000000","0"]]'
+	json '.tenants[0].quota.budgets[0].began_at_ns|(tonumber / 1000000000) % 86400' 0
+	ctl 0 show 42
+	has "$(tr -s ' ' <<<"$out")" $'GPU time 1m31s
+ corrected by -25s'
+	# negative numbers are less than others, also in filters
+	ctl 0 list --sort corrected --columns id,corrected -o csv
+	is "$out" $'id,corrected\n42,-25000000000\n43,0'
+	ctl 0 list --filter 'corrected<0s' --columns id -o csv
+	is "$out" $'id\n42'
+	ctl 0 list --filter 'corrected>-25s' --columns id -o csv
+	is "$out" $'id\n43'
+	ctl 0 deregister 42 -J
+	json '.tenants[0].usage|[.gpu_ns_total,.corrected_ns]' '["91000000000","-25000000000"]'
 }
 
 cli_usage_of_an_unknown_engagement_is_0_and_of_an_unknown_tenant_3() {
@@ -121,7 +153,7 @@ cli_explain_says_which_limit_refuses_since_when_and_by_whom() {
 	ctl 0 explain 42 -J
 	one_object
 	json '[.limits[]|.limit+":"+(.engagement//"")+":"+(.refuses|tostring)]|join(" ")' \
-		"rate::false budget:7:false budget:8:false kernels::false gpu_memory::false"
+		"rate::false budget:7:false budget:8:false kernels::false gpu_memory::false suspended::false"
 	json '[.limits[]|.since_ns,.pid,.advice]|unique' '[null]'
 	attach
 	say K2K_OK track 42 7 1000
@@ -152,6 +184,100 @@ cli_explain_says_which_limit_refuses_since_when_and_by_whom() {
 	ctl 3 explain 0
 	ctl 2 explain x
 	ctl 6 explain 42 -r no-such-registry
+}
+
+# explained FILTER: which limits refuse, or would in shadow
+explained() { jq -cr "[.limits[]|select(.$1)|.limit]|join(\" \")" <<<"$out"; }
+
+cli_explain_knows_shadow_and_suspension() {
+	init
+	ctl 0 register 42 --rate 2/h --kernels 1 --gpu-memory 1KiB --budget 7=1us --shadow on -q
+	attach
+	say K2K_OK track 42 7 1000
+	say K2K_OK admit 42 0 2
+	say K2K_OK admit 42 0 1
+	say K2K_OK kernel 42
+	say K2K_OK kernel 42
+	ctl 0 explain 42 -J
+	json '[.shadow,.suspended]' '[true,false]'
+	is "$(explained refuses)" ""
+	is "$(explained would_refuse)" "rate budget kernels"
+	json '.limits[0]|[.rejected_in_trail,.shadowed_in_trail,.pid]' "[\"0\",\"1\",$broker_pid]"
+	ctl 0 explain 42
+	has "$out" "rate, in shadow: "
+	has "$out" "no limit refuses tenant 42 now"
+	has "$out" "'update 42 --shadow off' enforces them"
+	# in force, they refuse what was said
+	ctl 0 update 42 --shadow off -q
+	say K2K_ERATE admit 42 0 1
+	say K2K_EKERNELS kernel 42
+	ctl 0 explain 42 -J
+	is "$(explained refuses)" "rate budget kernels"
+	is "$(explained would_refuse)" ""
+	json '.limits[0]|[.rejected_in_trail,.shadowed_in_trail]' '["1","1"]'
+	# a suspension refuses in shadow, too; the limits are told all the same
+	ctl 0 update 42 --shadow on -q
+	ctl 0 suspend 42 -q
+	say K2K_ESUSPENDED admit 42 0 1
+	say K2K_ESUSPENDED admit 42 0 1
+	ctl 0 explain 42 -J
+	json '[.shadow,.suspended]' '[true,true]'
+	is "$(explained refuses)" suspended
+	is "$(explained would_refuse)" "rate budget kernels"
+	json '.limits[0]|[.used,.max]' '["2","2"]'
+	json '.limits[-1]|[.used,.max,.rejected_in_trail]' '[null,null,"2"]'
+	ctl 0 explain 42
+	has "$out" "suspended: an administrator has suspended it: 'audit tail --tenant 42 --type update' says who; 'resume 42' ends that"
+	lacks "$out" "no limit refuses"
+	# the advice works
+	ctl 0 audit tail --tenant 42 --type update
+	has "$out" suspended
+	ctl 0 resume 42 -q
+	ctl 0 explain 42 -J
+	is "$(explained refuses)" ""
+}
+
+cli_explain_knows_buckets_periods_and_renewals() {
+	init
+	ctl 0 register 42 --rate 5/h --burst 20 --budget 7=10h/day --budget 8=1h -q
+	ctl 0 register 43 --rate 30/day -q
+	attach
+	say K2K_OK admit 42 0 15
+	say K2K_OK admit 43 0 12
+	ctl 0 explain 42 -J
+	json '.limits[0]|[.refuses,.used,.max,.rate_period,.rate_policy]' '[false,"15","20","hour","bucket"]'
+	json '.limits[1]|[.engagement,.rate_period,.reserved_ns]' '["7",null,"0"]'
+	json '.limits[1].renews_at_ns|(tonumber / 1000000000) % 86400' 0
+	json '.limits[2].renews_at_ns' null
+	ctl 0 explain 42
+	has "$(tr -s ' ' <<<"$out")" "rate no no 15 20, 5/h "
+	ctl 0 explain 43 -J
+	json '.limits[0]|[.used,.max,.rate_period,.rate_policy]' '["12","30","day","window"]'
+	ctl 0 explain 43
+	has "$(tr -s ' ' <<<"$out")" "rate no no 12/day 30/day "
+	say K2K_OK admit 42 0 5
+	say K2K_OK track 42 7 36000000000000
+	say K2K_OK track 42 8 3600000000000
+	ctl 0 explain 42
+	has "$out" "rate: wait "
+	has "$out" "budget: it renews each day, next at $(date -u -d "@$(($(date +%s) / 86400 * 86400 + 86400))" +%Y-%m-%dT%H:%M:%SZ); 'budget set 42 7 DUR/day' allows more"
+	has "$out" "budget: waiting does not help"
+	# what is reserved refuses, too
+	ctl 0 register 44 --budget 7=1h -q
+	say K2K_OK track 44 7 1800000000000
+	say K2K_OK reserve 44 7 1800000000000
+	say K2K_EBUDGET admit 44 7 1
+	ctl 0 explain 44 -J
+	is "$(explained refuses)" budget
+	json '.limits[1]|[.used,.reserved_ns]' '["1800000000000","1800000000000"]'
+	ctl 0 explain 44
+	has "$out" "budget: 30m of it is reserved, and some may come back; 'budget set 44 7 DUR' allows more"
+	# of a window that is over nothing is counted; the suspended tenant's too
+	ctl 0 update 43 --rate 10/s -q
+	say K2K_OK admit 43 0 10
+	ctl 0 suspend 43 -q
+	until_true 10 eval 'ctl 0 explain 43 -J; [[ $(jq -r ".limits[0].used" <<<"$out") == 0 ]]'
+	is "$(explained refuses)" suspended
 }
 
 cli_registries_are_listed_also_those_that_cannot_be_read() {
@@ -293,16 +419,68 @@ cli_leases_show_which_broker_holds_what() {
 	ctl 0 leases 42 -J
 	one_object
 	json '.leases[0]|[.tenant,.slot,.pid,.kernels,.gpu_memory_bytes]' "[\"42\",0,$broker_pid,2,\"0\"]"
-	json '.leases[0]|keys|join(" ")' "gpu_memory_bytes kernels pid slot tenant"
+	json '.leases[0]|keys|join(" ")' "engagement gpu_memory_bytes kernels pid reserved_ns slot tenant"
 	ctl 0 leases -o csv
-	is "$out" "tenant,slot,pid,kernels,gpu_memory_bytes
-42,0,$broker_pid,2,0
-43,0,$broker_pid,0,9007199254740993"
+	is "$out" "tenant,slot,pid,kernels,gpu_memory_bytes,engagement,reserved_ns
+42,0,$broker_pid,2,0,,0
+43,0,$broker_pid,0,9007199254740993,,0"
 	ctl 0 leases
 	has "$out" "$broker_pid"
 	ctl 3 leases 44
 	ctl 3 leases 44 -J
 	error_object K2K_ENOTENANT
+}
+
+cli_reservations_are_shown_wherever_budgets_and_leases_are() {
+	init
+	ctl 0 register 42 --budget 7=1h -q
+	ctl 0 register 43 -q
+	attach
+	say K2K_OK kernel 42
+	say K2K_OK track 42 7 60000000000
+	say K2K_OK reserve 43 0 5
+	say K2K_OK reserve 42 7 600000000000
+	ctl 0 budget list -J
+	json '.budgets[0]|[.budget_ns,.used_ns,.reserved_ns]' '["3600000000000","60000000000","600000000000"]'
+	ctl 0 budget list
+	has "$out" RESERVED
+	has "$out" 10m
+	ctl 0 show 42 -J
+	json '.tenants[0].quota.budgets[0].reserved_ns' 600000000000
+	json '.tenants[0].usage.reserved_ns' 600000000000
+	ctl 0 show 42
+	has "$out" "1h, used 1m, reserved 10m"
+	ctl 0 show 43
+	has "$out" "5ns"
+	ctl 0 list --columns tenant,reserved -o csv
+	is "$out" $'tenant,reserved\n42,600000000000\n43,5'
+	ctl 0 usage -J
+	json '[.usage[]|.tenant+"/"+.engagement+"="+.reserved_ns]|join(" ")' "42/7=600000000000 43/0=5"
+	ctl 0 leases -J
+	json '[.leases[]|[.tenant,.kernels,.engagement,.reserved_ns]]' '[["42",1,null,"0"],["42",0,"7","600000000000"],["43",0,"0","5"]]'
+	json '[.leases[].pid]|unique' "[$broker_pid]"
+	ctl 0 leases 42 --filter 'reserved>0s' -o csv
+	has "$out" "42,0,$broker_pid,0,0,7,600000000000"
+	ctl 0 info -J
+	json .reserved_ns 600000000005
+	ctl 0 info
+	has "$out" "GPU time reserved"
+	# the budget counts it: 49 minutes are left
+	say K2K_EBUDGET reserve 42 7 2940000000001
+	ctl 0 audit tail --tenant 42 --type budget -J
+	has "$out" '"used":"660000000000"'
+	# a saved registry has what is booked, and nothing that is reserved
+	ctl 0 save "$DIR/saved" -q
+	lacks "$(<"$DIR/saved")" reserved
+	# what is committed is used; what a dead broker reserved is free
+	say K2K_OK reserve 42 7 1000000000
+	say K2K_OK commit 2000000000
+	ctl 0 budget list -J
+	json '.budgets[0]|[.used_ns,.reserved_ns]' '["62000000000","600000000000"]'
+	kill -KILL "$broker_pid"
+	until_true 20 eval '[[ $("$TOOL" info -J | jq -r .reserved_ns) == 0 ]]'
+	ctl 0 leases -J
+	json .leases '[]'
 }
 
 cli_a_list_of_5000_tenants_is_fast() {

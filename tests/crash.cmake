@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Operations killed at any instruction. They need x86-64's debug registers. scripts/crash-test runs
-# all of it; a plain ctest takes a sample.
+# Operations killed at any instruction, on x86-64. scripts/crash-test runs all of it; a plain ctest
+# takes a sample.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
   set(programs crash_points crash_recovery crash_instructions crash_audit)
-  set(samples 21 60 30 8) # one point in so many: about 900 kills
+  set(samples 63 240 90 12) # one point in so many: some 500 kills
   foreach(program sample IN ZIP_LISTS programs samples)
-    k2k_test(NAME ${program} EACH LABEL crash TIMEOUT 600
+    k2k_test(NAME ${program} EACH LABEL crash TIMEOUT 1200
       ENVIRONMENT "K2K_CRASH_EVERY=${sample}" K2K_CRASH_SEED=3)
   endforeach()
   # not killed, but interrupted: all of it takes seconds
-  foreach(program IN ITEMS process_torn process_between process_between_calls
-      process_between_leases process_between_trail)
+  foreach(program IN ITEMS process_torn process_between process_between_calls process_between_modes
+      process_between_leases process_between_reserve process_between_trail process_between_hot)
     k2k_test(NAME ${program} SOURCES ${CMAKE_CURRENT_LIST_DIR}/${program}.c LABEL process)
   endforeach()
+  # a refused reservation has many instructions
+  set_tests_properties(process_between_reserve PROPERTIES TIMEOUT 900 COST 200)
+  set_property(TEST process_between_reserve APPEND PROPERTY ENVIRONMENT K2K_TEST_TIMEOUT=600)
   foreach(program IN ITEMS crash_points crash_recovery crash_instructions)
     target_link_options(${program} PRIVATE -Wl,--wrap=mmap,--wrap=mmap64) # crash_stores.h
   endforeach()

@@ -270,7 +270,7 @@ static uint64_t check_ring(const struct scene *scene)
 /* As if as many brokers had been killed, so that the next one must take the victim's slot. */
 static void occupy_other_slots(const struct k2k_registry *reg)
 {
-	for (uint32_t i = 1; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 1; i < reg->map.sizes.slots; i++) {
 		struct k2k_shm_slot *slot = &reg->map.slots[i];
 
 		atomic_store(&slot->ack, atomic_load(&reg->map.defs->grace_token));

@@ -42,6 +42,27 @@ static int by_budget(const void *a, const void *b)
 	return x->engagement_id < y->engagement_id ? -1 : x->engagement_id > y->engagement_id;
 }
 
+static void write_budget(FILE *out, struct k2k_registry *reg, k2k_tenant_id id,
+                         const struct k2k_budget_info *budget)
+{
+	struct k2k_budget_use uses[K2K_BUDGET_PERIODS_KEPT] = { { .size = sizeof uses[0] } };
+	size_t count = 0;
+
+	fprintf(out,
+	        "  budget %" PRIu64 ": %" PRIu64 " of %" PRIu64 " ns, renewal %u, period %" PRIu64
+	        " from %" PRIu64 " to %" PRIu64 ", corrected by %" PRId64 ":",
+	        budget->engagement_id, budget->used_ns, budget->budget_ns, budget->renewal,
+	        budget->period, budget->began_at_ns, budget->renews_at_ns, budget->corrected_ns);
+	if (budget->period)
+		assert_int_equal(k2k_budget_history(reg, id, tag_of(budget->engagement_id), uses,
+		                                    K2K_BUDGET_PERIODS_KEPT, &count),
+		                 0);
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, " %" PRIu64 " from %" PRIu64 " %" PRIu64, uses[i].period,
+		        uses[i].began_at_ns, uses[i].used_ns);
+	fprintf(out, "\n");
+}
+
 static void write_tenant(FILE *out, struct k2k_registry *reg, k2k_tenant_id id)
 {
 	struct k2k_tenant_info info = tenant_info(reg, id);
@@ -50,27 +71,54 @@ static void write_tenant(FILE *out, struct k2k_registry *reg, k2k_tenant_id id)
 	size_t count;
 
 	fprintf(out,
-	        "tenant %" PRIu64 ": rate %" PRIu64 " memory %" PRIu64
+	        "tenant %" PRIu64 ": rate %" PRIu64 " burst %" PRIu64 " policy %u memory %" PRIu64
 	        " kernels %u; admitted %" PRIu64 ", %" PRIu64 " in this second; rejected %" PRIu64
 	        " %" PRIu64 " %" PRIu64 " %" PRIu64 "; unattributed %" PRIu64 "; holds %" PRIu64
-	        " kernels, %" PRIu64 " bytes\n",
-	        id, info.max_messages_per_sec, info.max_gpu_memory_bytes,
-	        info.max_concurrent_kernels, info.admitted_total, info.messages_this_second,
-	        info.rejected_total.rate, info.rejected_total.budget, info.rejected_total.kernels,
-	        info.rejected_total.gpu_memory, info.unattributed_ns, info.kernels,
-	        info.gpu_memory_bytes);
+	        " kernels, %" PRIu64 " bytes; \"%s\"%s%s; in shadow %" PRIu64 " %" PRIu64
+	        " %" PRIu64 " %" PRIu64 "; suspended %" PRIu64 "; alerts %u %u\n",
+	        id, info.max_messages_per_sec, info.burst, info.rate_policy,
+	        info.max_gpu_memory_bytes, info.max_concurrent_kernels, info.admitted_total,
+	        info.messages_this_second, info.rejected_total.rate, info.rejected_total.budget,
+	        info.rejected_total.kernels, info.rejected_total.gpu_memory, info.unattributed_ns,
+	        info.kernels, info.gpu_memory_bytes, info.name, info.shadow ? ", in shadow" : "",
+	        info.suspended ? ", suspended" : "", info.shadow_rejected_total.rate,
+	        info.shadow_rejected_total.budget, info.shadow_rejected_total.kernels,
+	        info.shadow_rejected_total.gpu_memory, info.suspended_rejected_total,
+	        info.alerts[0], info.alerts[1]);
 	assert_int_equal(k2k_budget_list(reg, id, budgets, BUDGETS, &count), 0);
 	assert_int_equal(count, info.budget_count);
 	qsort(budgets, count, sizeof budgets[0], by_budget);
 	for (size_t i = 0; i < count; i++)
-		fprintf(out, "  budget %" PRIu64 ": %" PRIu64 " of %" PRIu64 " ns\n",
-		        budgets[i].engagement_id, budgets[i].used_ns, budgets[i].budget_ns);
+		write_budget(out, reg, id, &budgets[i]);
 	assert_int_equal(k2k_usage_list(reg, id, usage, ENGAGEMENTS, &count), 0);
 	qsort(usage, count, sizeof usage[0], by_engagement);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t reserved_ns;
+
+		if (usage[i].gpu_ns || usage[i].corrected_ns)
+			fprintf(out,
+			        "  engagement %" PRIu64 ": %" PRIu64 " ns, corrected by %" PRId64
+			        "\n",
+			        usage[i].engagement_id, usage[i].gpu_ns, usage[i].corrected_ns);
+		assert_int_equal(
+			k2k_usage_reserved(reg, id, tag_of(usage[i].engagement_id), &reserved_ns),
+			0);
+		if (reserved_ns)
+			fprintf(out, "  engagement %" PRIu64 ": %" PRIu64 " ns reserved\n",
+			        usage[i].engagement_id, reserved_ns);
+	}
+}
+
+/* Those that do not belong to the bystander. */
+static void write_kernels(FILE *out, struct k2k_registry *reg)
+{
+	struct k2k_kernel_info list[KERNELS] = { K2K_KERNEL_INFO_INIT };
+	size_t count;
+
+	assert_int_equal(k2k_kernel_list(reg, 0, list, KERNELS, &count), 0);
 	for (size_t i = 0; i < count; i++)
-		if (usage[i].gpu_ns)
-			fprintf(out, "  engagement %" PRIu64 ": %" PRIu64 " ns\n",
-			        usage[i].engagement_id, usage[i].gpu_ns);
+		if (list[i].id != BYSTANDERS)
+			fprintf(out, "kernel \"%s\" of %" PRIu64 "\n", list[i].name, list[i].id);
 }
 
 static char *see_meaning(struct k2k_registry *reg)
@@ -94,6 +142,7 @@ static char *see_meaning(struct k2k_registry *reg)
 		if (ids[i] != BYSTANDERS)
 			write_tenant(out, reg, ids[i]);
 	}
+	write_kernels(out, reg);
 	fclose(out);
 	return text;
 }
@@ -166,7 +215,7 @@ static void attach_works(struct scene *scene)
 		    (scene->operation->removes || scene->operation->no_registry))
 			_exit(0);
 		assert_int_equal(code, 0);
-		reg->clock.injected_ns = &scene->stage->clock_ns;
+		inject_clocks(reg, scene->stage);
 		if (!scene->operation->no_registry)
 			assert_int_equal(k2k_message_admit(reg, BYSTANDERS, no_tag, 1, NULL), 0);
 		assert_int_equal(k2k_registry_close(&reg), 0);
@@ -208,7 +257,7 @@ static struct sight look(struct scene *scene, size_t number)
 		return sight;
 	}
 	assert_int_equal(code, 0);
-	reg->clock.injected_ns = &scene->stage->clock_ns;
+	inject_clocks(reg, scene->stage);
 	if (!by_attach || scene->has_changed)
 		change_works(scene, reg);
 	check_clean(reg);

@@ -39,6 +39,7 @@
 #define BYSTANDER_CPU_NS UINT64_C(20000000)
 #define SECOND UINT64_C(1000000000)
 #define MS UINT64_C(1000000)
+#define HOUR (3600 * SECOND)
 
 enum {
 	TENANTS = 8,
@@ -68,12 +69,16 @@ enum state {
 static const char *const state_names[STATES] HARNESS_USED = { "empty",   "half full", "removed",
 	                                                      "waiting", "passed",    "stopped" };
 
+#define BYSTANDERS_KERNEL "the bystander's"
+#define KERNELS 8 /* that the directory has room for */
+
 struct scene;
 
 struct victim {
 	const char *name;
 	struct k2k_registry *reg;
 	struct k2k_lease lease;
+	struct k2k_reservation reservation;
 	_Atomic uint64_t *clock_ns;
 };
 
@@ -102,6 +107,8 @@ struct operation {
 struct stage {
 	/* the brokers' clock stands still: the window of a call does not depend on its speed */
 	_Atomic uint64_t clock_ns;
+	_Atomic uint64_t
+		wall_ns; /* the same: the period of a budget does not depend on the test's */
 	atomic_uint round_asked, pause_asked;
 	atomic_int round_code;         /* of the last round that was asked for */
 	_Atomic uint64_t round_cpu_ns; /* the longest call in it */
@@ -148,11 +155,17 @@ static void gate_close(struct gate *gate)
 	close(gate->fd[1]);
 }
 
+static void inject_clocks(struct k2k_registry *reg, struct stage *stage)
+{
+	reg->clock.injected_ns = &stage->clock_ns;
+	reg->clock.injected_wall_ns = &stage->wall_ns;
+}
+
 static struct k2k_registry *open_with_clock(struct scene *scene, enum k2k_role role)
 {
 	struct k2k_registry *reg = open_as(scene->name, role);
 
-	reg->clock.injected_ns = &scene->stage->clock_ns;
+	inject_clocks(reg, scene->stage);
 	return reg;
 }
 
@@ -207,6 +220,7 @@ static struct meter bystander_round(struct k2k_registry *reg)
 	struct meter meter = { 0, thread_sleeps(), 0 };
 	struct k2k_tenant_info info = { .size = sizeof info };
 	struct k2k_lease lease = K2K_LEASE_INIT, memory = K2K_LEASE_INIT;
+	struct k2k_route route = K2K_ROUTE_INIT;
 
 	meter_start();
 	meter_stop(&meter, k2k_message_admit(reg, BYSTANDERS, tag_of(1), 1, NULL));
@@ -216,6 +230,11 @@ static struct meter bystander_round(struct k2k_registry *reg)
 	meter_stop(&meter, k2k_kernel_acquire(reg, BYSTANDERS, &lease, NULL));
 	meter_start();
 	meter_stop(&meter, k2k_gpu_memory_acquire(reg, BYSTANDERS, 4096, &memory, NULL));
+	meter_start();
+	meter_stop(&meter, k2k_message_route(reg, BYSTANDERS_KERNEL, BYSTANDERS_KERNEL, tag_of(1),
+	                                     1, &route, NULL));
+	meter_start();
+	meter_stop(&meter, k2k_kernel_add(reg, BYSTANDERS_KERNEL, BYSTANDERS, no_tag, NULL, NULL));
 	meter_start();
 	meter_stop(&meter, k2k_tenant_get(reg, BYSTANDERS, &info));
 	if (lease.amount) {
@@ -241,6 +260,7 @@ static void bystand(struct scene *scene)
 	 */
 	k2k_agent_in_caller = true;
 	reg = open_with_clock(scene, K2K_ROLE_BROKER);
+	assert_int_equal(k2k_kernel_add(reg, BYSTANDERS_KERNEL, BYSTANDERS, no_tag, NULL, NULL), 0);
 	assert_int_equal(bystander_round(reg).code, 0); /* from now on it has all its records */
 	gate_open(&scene->ready);
 	gate_wait(&scene->resume);
@@ -417,6 +437,7 @@ static void create_small(const char *name, struct k2k_registry **admin)
 	 * but of 2 events a helper would close one
 	 */
 	options.max_audit_events = 4;
+	options.max_kernels = KERNELS;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 }
 
@@ -433,6 +454,7 @@ static pid_t start_victim(struct scene *scene, const struct operation *operation
 	if (pid == 0) {
 		struct victim victim = { .name = scene->name,
 			                 .lease = K2K_LEASE_INIT,
+			                 .reservation = K2K_RESERVATION_INIT,
 			                 .clock_ns = &scene->stage->clock_ns };
 		int code;
 
@@ -478,7 +500,7 @@ static uint32_t slot_of(struct k2k_registry *reg, pid_t pid)
  */
 static void fill_with_dead(const struct k2k_registry *reg, uint32_t dead_slot)
 {
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 0; i < reg->map.sizes.slots; i++) {
 		struct k2k_shm_slot *slot = &reg->map.slots[i];
 
 		if (atomic_load(&slot->owner) == 0) {
@@ -519,6 +541,8 @@ HARNESS_USED static void scene_open(struct scene *scene, const struct operation 
 	create_small(scene->name, &scene->admin);
 	atomic_store(&scene->stage->clock_ns,
 	             k2k_clock_now(&scene->admin->clock).second * SECOND + 500 * MS);
+	atomic_store(&scene->stage->wall_ns, 500000 * HOUR);
+	inject_clocks(scene->admin, scene->stage);
 	arrange_early(scene);
 	if (operation->has_dead)
 		dead = start_user(scene);

@@ -247,8 +247,10 @@ static bool stores_follow(pid_t pid, bool (*changed)(void *), void *context,
 		if (!there && !is_call)
 			leave_handler(pid);
 	}
-	if (!there)
+	if (!there) {
+		back_to_breakpoint(pid);
 		assert_int_equal(victim_at(pid), (uintptr_t)operation_ends);
+	}
 	break_at(pid, 0, 0);
 	free(arrivals);
 	return there;

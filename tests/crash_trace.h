@@ -7,13 +7,14 @@
  * time that it is reached) and, for an instruction that repeats itself (rep movs), the iteration.
  * victim_discover() steps through the whole operation once and finds the points that matter: after
  * each instruction that changed a byte of what it watches, and after each system call.
- * victim_bring_to() takes another victim of the same kind to a point by a hardware breakpoint, so
- * nothing in its memory differs from production. A forked child has its parent's addresses: a point
- * found in one victim is the same in the next.
+ * victim_bring_to() takes another victim of the same kind to a point by a breakpoint. A forked
+ * child has its parent's addresses: a point found in one victim is the same in the next.
  *
  * Only the thread that runs the operation is stepped. Its helper thread runs freely and is killed
- * with it. x86-64 only, because it needs the debug registers. crash_stores.h finds the same points
- * faster.
+ * with it. Breakpoints are the debug registers, which stop one thread and change nothing in memory.
+ * On virtual machines where these do nothing, a breakpoint is int3 in the victim's own copy of the
+ * text, where a helper thread may meet it: then the test is skipped. x86-64 only. crash_stores.h
+ * finds the same points faster.
  */
 #ifndef K2K_TESTS_CRASH_TRACE_H
 #define K2K_TESTS_CRASH_TRACE_H
@@ -107,15 +108,6 @@ __attribute__((noinline)) HARNESS_USED static void operation_ends(void)
 	__asm__ volatile("nop" ::: "memory");
 }
 
-HARNESS_USED static uintptr_t victim_at(pid_t pid)
-{
-	errno = 0;
-	long at = ptrace(PTRACE_PEEKUSER, pid, (void *)offsetof(struct user, regs.rip), NULL);
-
-	assert_int_equal(errno, 0);
-	return (uintptr_t)at;
-}
-
 static void debug_register(pid_t pid, int number, uintptr_t value)
 {
 	size_t offset = offsetof(struct user, u_debugreg) + (size_t)number * sizeof(long);
@@ -123,13 +115,123 @@ static void debug_register(pid_t pid, int number, uintptr_t value)
 	assert_int_equal(ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value), 0);
 }
 
-/* Stops the traced thread, and no other, at up to two addresses; 0: none. */
+/* Whether they stop anything: some virtual machines accept them and ignore them. */
+static bool has_debug_registers(void)
+{
+	static int answer = -1;
+	int status;
+	pid_t pid;
+
+	if (answer >= 0)
+		return answer;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+			_exit(0);
+		raise(SIGSTOP);
+		operation_ends();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSTOPPED(status)) {
+		debug_register(pid, 0, (uintptr_t)operation_ends);
+		debug_register(pid, 7, 1);
+		assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+	}
+	answer = WIFSTOPPED(status);
+	if (answer) {
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+	}
+	return answer;
+}
+
+static void skip_if_helper_died(int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTRAP && !has_debug_registers())
+		skip_msg("a helper thread met a breakpoint; this machine has no debug registers");
+}
+
+/* ptrace() of a stopped victim, which may be dead by now if a helper thread met a breakpoint. */
+static long trace(int request, pid_t pid, uintptr_t address, long data)
+{
+	long answer;
+	int status;
+
+	errno = 0;
+	answer = ptrace((enum __ptrace_request)request, pid, (void *)address, (void *)data);
+	if (errno == ESRCH) {
+		assert_int_equal(waitpid(pid, &status, __WALL), pid);
+		skip_if_helper_died(status);
+		fail_msg("the victim ended (%d)", status);
+	}
+	assert_int_equal(errno, 0);
+	return answer;
+}
+
+HARNESS_USED static uintptr_t victim_at(pid_t pid)
+{
+	return (uintptr_t)trace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.rip), 0);
+}
+
+/* Up to two breakpoints of the victim that was traced last; `at` is 0: none. */
+static struct {
+	uintptr_t at;
+	long text; /* of int3: what it stands in place of, and what follows it */
+} breakpoints[2];
+static pid_t breakpoints_of;
+
+static void write_text(pid_t pid, uintptr_t at, long text)
+{
+	trace(PTRACE_POKETEXT, pid, at, text);
+}
+
+static void plant(pid_t pid, size_t i)
+{
+	breakpoints[i].text = trace(PTRACE_PEEKTEXT, pid, breakpoints[i].at, 0);
+	write_text(pid, breakpoints[i].at, (breakpoints[i].text & ~0xffL) | 0xcc);
+}
+
+/* The breakpoint at this address; 2: none. */
+static size_t breakpoint_at(uintptr_t at)
+{
+	return at == breakpoints[0].at ? 0 : at == breakpoints[1].at ? 1 : 2;
+}
+
+/* Stops the traced thread at up to two addresses; 0: none. */
 static void break_at(pid_t pid, uintptr_t first, uintptr_t second)
 {
-	debug_register(pid, 7, 0);
-	debug_register(pid, 0, first);
-	debug_register(pid, 1, second);
-	debug_register(pid, 7, (first ? 1u : 0) | (second ? 4u : 0));
+	if (has_debug_registers()) {
+		debug_register(pid, 7, 0);
+		debug_register(pid, 0, first);
+		debug_register(pid, 1, second);
+		debug_register(pid, 7, (first ? 1u : 0) | (second ? 4u : 0));
+		return;
+	}
+	/* the later first: one may lie in what the other remembers */
+	for (size_t i = 2; i-- > 0;) {
+		if (breakpoints[i].at && breakpoints_of == pid)
+			write_text(pid, breakpoints[i].at, breakpoints[i].text);
+		breakpoints[i].at = 0;
+	}
+	breakpoints_of = pid;
+	for (size_t i = 0; i < 2; i++) {
+		breakpoints[i].at = i == 0 ? first : second == first ? 0 : second;
+		if (breakpoints[i].at)
+			plant(pid, i);
+	}
+}
+
+/* Behind an int3 the victim is taken back to where it was. */
+static void back_to_breakpoint(pid_t pid)
+{
+	uintptr_t at = victim_at(pid) - 1;
+	size_t offset = offsetof(struct user, regs.rip);
+
+	if (breakpoints_of == pid && at && breakpoint_at(at) < 2)
+		trace(PTRACE_POKEUSER, pid, offset, (long)at);
 }
 
 static void wait_trap(pid_t pid, const char *what)
@@ -139,6 +241,7 @@ static void wait_trap(pid_t pid, const char *what)
 
 	for (;;) {
 		assert_int_equal(waitpid(pid, &status, __WALL), pid);
+		skip_if_helper_died(status);
 		if (!WIFSTOPPED(status))
 			fail_msg("the victim ended (%d) in %s", status, what);
 		if (WSTOPSIG(status) == SIGTRAP)
@@ -148,20 +251,33 @@ static void wait_trap(pid_t pid, const char *what)
 		    deliver == SIGILL)
 			fail_msg("the victim got signal %ld in %s at %#lx", deliver, what,
 			         (unsigned long)victim_at(pid));
-		assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, (void *)deliver), 0);
+		trace(PTRACE_CONT, pid, 0, deliver);
 	}
-}
-
-static void victim_run(pid_t pid)
-{
-	assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
-	wait_trap(pid, "a run");
 }
 
 static void victim_step(pid_t pid)
 {
-	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+	trace(PTRACE_SINGLESTEP, pid, 0, 0);
 	wait_trap(pid, "a step");
+}
+
+/* To the next breakpoint. One where the victim is already does not stop it. */
+static void victim_run(pid_t pid)
+{
+	uintptr_t at = victim_at(pid);
+	size_t i = breakpoint_at(at); /* an int3 */
+
+	if (i < 2) {
+		write_text(pid, at, breakpoints[i].text);
+		while (victim_at(pid) == at) /* an instruction may repeat itself */
+			victim_step(pid);
+		plant(pid, i);
+		if (breakpoint_at(victim_at(pid)) < 2)
+			return;
+	}
+	trace(PTRACE_CONT, pid, 0, 0);
+	wait_trap(pid, "a run");
+	back_to_breakpoint(pid);
 }
 
 /* Called in the child that spawn() made: waits to be traced. */
@@ -181,7 +297,7 @@ HARNESS_USED static void victim_take(pid_t pid)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_SKIPPED)
 		skip_msg("may not trace");
 	assert_true(WIFSTOPPED(status));
-	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_EXITKILL), 0);
+	trace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL);
 	break_at(pid, (uintptr_t)operation_begins, 0);
 	victim_run(pid);
 	assert_int_equal(victim_at(pid), (uintptr_t)operation_begins);
@@ -227,7 +343,7 @@ static bool skip_private_repeat(pid_t pid, uintptr_t at)
 
 	if (text[0] != 0xf3 || (operation != 0xa4 && operation != 0xaa))
 		return false;
-	assert_int_equal(ptrace(PTRACE_GETREGS, pid, NULL, &registers), 0);
+	trace(PTRACE_GETREGS, pid, 0, (long)&registers);
 	if ((registers.eflags & DIRECTION_FLAG) || is_shared(pid, registers.rdi))
 		return false;
 	break_at(pid, at + length, 0);

@@ -179,7 +179,7 @@ static void ask_of_tenant(struct k2k_registry *reg, k2k_tenant_id id)
 	DIGEST(code);
 	DIGEST(ns);
 	code = ASK(quota_check, k2k_quota_check(reg, id, damage_tag, 900, &verdict), K2K_ENOTENANT,
-	           K2K_ERATE, K2K_EBUDGET);
+	           K2K_ERATE, K2K_EBUDGET, K2K_ESUSPENDED);
 	DIGEST(code);
 	DIGEST(verdict);
 	if (!code && verdict.used > verdict.limit)
@@ -191,11 +191,14 @@ static void ask_of_tenant(struct k2k_registry *reg, k2k_tenant_id id)
 static void ask_trail(struct k2k_registry *reg)
 {
 	static struct k2k_audit_record records[128];
+	struct k2k_audit_position further[K2K_AUDIT_FURTHER_RINGS_MAX] = { { 0 } };
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
 	struct k2k_audit_stats stats = { .size = sizeof stats };
 	struct k2k_audit_follower_info follower = { .size = sizeof follower };
 	size_t count, all = 0;
 
+	cursor.further = further;
+	cursor.further_count = K2K_AUDIT_FURTHER_RINGS_MAX;
 	ASK(audit_stats, k2k_audit_stats(reg, &stats));
 	ASK(audit_follower_list, k2k_audit_follower_list(reg, &follower, 1, &count));
 	do {
@@ -206,7 +209,8 @@ static void ask_trail(struct k2k_registry *reg)
 		for (size_t i = 0; i < count; i++) {
 			const struct k2k_audit_record *e = &records[i];
 
-			if (e->ring >= K2K_AUDIT_RINGS || e->kind >= K2K_AUDIT_KINDS ||
+			if (e->ring >= K2K_RINGS_LOW + K2K_AUDIT_FURTHER_RINGS_MAX ||
+			    e->kind >= K2K_EVENT_KINDS ||
 			    !e->kind != !!(e->flags & K2K_AUDIT_LOST) ||
 			    !memchr(e->actor, 0, sizeof e->actor) ||
 			    !memchr(e->source, 0, sizeof e->source) ||
@@ -216,8 +220,9 @@ static void ask_trail(struct k2k_registry *reg)
 		}
 		all += count;
 	} while (count && all < 10000);
-	if (all > (reg->map.sizes.events + 1) * K2K_RINGS)
-		wrong("%zu events, of at most %u", all, reg->map.sizes.events * K2K_RINGS);
+	if (all > (reg->map.sizes.events + 1) * reg->map.sizes.rings)
+		wrong("%zu events, of at most %u", all,
+		      reg->map.sizes.events * reg->map.sizes.rings);
 }
 
 /* The answers of all reads as one number. */
@@ -226,7 +231,7 @@ static uint64_t ask_all(struct k2k_registry *reg)
 	static struct k2k_budget_info budgets[64];
 	static struct k2k_lease_info leases[64];
 	static struct k2k_usage_info usage[64];
-	static struct k2k_broker_info brokers[K2K_SLOTS];
+	static struct k2k_broker_info brokers[K2K_SLOTS_DEFAULT];
 	static k2k_tenant_id ids[64];
 	const struct k2k_sizes *sizes = &reg->map.sizes;
 	struct k2k_registry_info info = { .size = sizeof info };
@@ -258,7 +263,7 @@ static uint64_t ask_all(struct k2k_registry *reg)
 	/* these two tell of numbers for people, too: no part of the digest */
 	brokers[0].size = sizeof *brokers;
 	brokers[0].flags = 0;
-	ASK(broker_list, k2k_broker_list(reg, brokers, K2K_SLOTS, &count));
+	ASK(broker_list, k2k_broker_list(reg, brokers, K2K_SLOTS_DEFAULT, &count));
 	ASK(info, k2k_registry_info(reg, &info));
 	ask_trail(reg);
 	return digest;
@@ -273,19 +278,19 @@ static void send_all(struct k2k_registry *reg)
 		k2k_tenant_id id = d.ids[i];
 
 		ASK(admit, k2k_message_admit(reg, id, damage_tag, 1, &verdict), K2K_ENOTENANT,
-		    K2K_ERATE, K2K_EBUDGET);
+		    K2K_ERATE, K2K_EBUDGET, K2K_ESUSPENDED);
 		ASK(record, k2k_message_record(reg, id), K2K_ENOTENANT);
 		ASK(track, k2k_usage_track(reg, id, damage_tag, 1), K2K_ENOTENANT, K2K_EUNBOOKED);
 		lease.amount = 0;
 		ASK(acquire, k2k_kernel_acquire(reg, id, &lease, &verdict), K2K_ENOTENANT,
-		    K2K_EKERNELS, K2K_EFULL, K2K_EBUSY);
+		    K2K_EKERNELS, K2K_EFULL, K2K_EBUSY, K2K_ESUSPENDED);
 		if (lease.amount)
 			ASK(release, k2k_kernel_release(reg, &lease), K2K_ENOTHELD, K2K_ESTALE);
 	}
 	ASK(track, k2k_usage_track(reg, 1, (struct k2k_audit_tag){ 1, 99 }, 1), K2K_ENOTENANT,
 	    K2K_EUNBOOKED);
 	ASK(acquire, k2k_gpu_memory_acquire(reg, 1, 10, NULL, NULL), K2K_ENOTENANT, K2K_EGPUMEM,
-	    K2K_EFULL, K2K_EBUSY);
+	    K2K_EFULL, K2K_EBUSY, K2K_ESUSPENDED);
 	ASK(release, k2k_gpu_memory_release_id(reg, 1, 10), K2K_ENOTENANT, K2K_ENOTHELD);
 	ASK(cross_tenant, k2k_audit_cross_tenant(reg, 1, 2, "x", "y", damage_tag));
 }
@@ -471,7 +476,9 @@ static void make_other(void)
 		&(struct k2k_create_options){ .size = sizeof(struct k2k_create_options),
 	                                      .max_tenants = 16,
 	                                      .max_engagements = 16,
-	                                      .max_budgets = 16 },
+	                                      .max_budgets = 16,
+	                                      .max_kernels = 16,
+	                                      .max_brokers = damage_brokers() },
 		&admin));
 	DAMAGE_MUST(k2k_tenant_register(admin, 1, NULL));
 	DAMAGE_MUST(k2k_registry_close(&admin));

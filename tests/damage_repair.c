@@ -210,6 +210,7 @@ static void read_all(struct k2k_registry *reg)
 	static struct k2k_lease_info leases[256];
 	static struct k2k_usage_info usage[64];
 	static struct k2k_audit_record records[64];
+	struct k2k_audit_position further[K2K_AUDIT_FURTHER_RINGS_MAX] = { { 0 } };
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
 	k2k_tenant_id ids[64];
 	size_t count, tenants;
@@ -232,6 +233,8 @@ static void read_all(struct k2k_registry *reg)
 	usage[0] = (struct k2k_usage_info){ .size = sizeof *usage };
 	DONE(k2k_usage_list(reg, 0, usage, 64, &count));
 	records[0] = (struct k2k_audit_record){ .size = sizeof *records };
+	cursor.further = further;
+	cursor.further_count = K2K_AUDIT_FURTHER_RINGS_MAX;
 	ASK(k2k_audit_read(reg, &cursor, K2K_AUDIT_OPEN_TOO, records, 64, &count));
 }
 
@@ -254,7 +257,10 @@ static void send_all(struct k2k_registry *reg)
 /* Administration of a tenant that is not damaged. */
 static void change_other(k2k_tenant_id id)
 {
-	struct k2k_quota quota = { sizeof quota, 0, 1000, 1000, 10, 0, NULL };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 1000,
+		                   .max_gpu_memory_bytes = 1000,
+		                   .max_concurrent_kernels = 10 };
 
 	DONE(k2k_tenant_register(d.admin, id, &quota));
 	DONE(k2k_tenant_update(d.admin, id, &quota, K2K_UPDATE_RATE));
@@ -265,7 +271,12 @@ static void change_other(k2k_tenant_id id)
 static void use_new(k2k_tenant_id id)
 {
 	struct k2k_budget budget = { 7, 1000000 };
-	struct k2k_quota quota = { sizeof quota, 0, 1000, 1000, 10, 1, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 1000,
+		                   .max_gpu_memory_bytes = 1000,
+		                   .max_concurrent_kernels = 10,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 	struct k2k_tenant_info info = { .size = sizeof info };
 	struct k2k_audit_tag tag = { 1, 7 }, other = { 1, 8 };
 	struct k2k_lease lease = K2K_LEASE_INIT;

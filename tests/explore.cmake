@@ -6,7 +6,7 @@ if(K2K_SANITIZE OR K2K_DELAYS OR CMAKE_CROSSCOMPILING)
   return()
 endif()
 
-get_target_property(sources k2k-registry-static SOURCES)
+get_target_property(sources k2k-registry SOURCES)
 list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/lib/)
 add_library(k2k-registry-explored STATIC ${sources})
 target_compile_definitions(k2k-registry-explored PUBLIC _GNU_SOURCE _FILE_OFFSET_BITS=64 K2K_EXPLORE)
@@ -34,9 +34,18 @@ foreach(source IN LISTS sources)
   endforeach()
 endforeach()
 
-# Checks that the reduction omits no outcome. Programs that wait are left out, because their
+# Checks that the reduction omits no execution. Programs that wait are left out, because their
 # repeated reads are not counted.
 add_test(NAME explore_itself COMMAND explore --compare litmus_sb litmus_sb_fences litmus_iriw litmus_iriw_fences litmus_rwc_fences
          litmus_corr_four litmus_add litmus_add_store litmus_cas litmus_release_sequence litmus_2_2w_fences death_fence
-         death_plain stop rate_admit rate_admit_dead ring_heir lease_taken_over)
+         litmus_pair litmus_pair_back litmus_pair_two litmus_sb_barrier death_plain death_between stop rate_admit
+         ring_heir ring_heir_read random)
 set_tests_properties(explore_itself PROPERTIES LABELS explore TIMEOUT 300)
+
+# A program finds nothing of the one before it in the same process: each outcome comes, and no other.
+add_test(NAME explore_one_after_another COMMAND explore rate_admit grace_attach define_copy rate_admit grace_attach)
+set_tests_properties(explore_one_after_another PROPERTIES LABELS explore TIMEOUT 300)
+
+add_test(NAME style_orders COMMAND ${PROJECT_SOURCE_DIR}/scripts/explore --orders --check)
+add_test(NAME style_orders_notices_breaches COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/orders.sh ${PROJECT_SOURCE_DIR})
+set_tests_properties(style_orders style_orders_notices_breaches PROPERTIES LABELS style TIMEOUT 300)

@@ -6,6 +6,6 @@ add_test(NAME style_faults_notices_breaches COMMAND bash ${CMAKE_CURRENT_LIST_DI
 set_tests_properties(style_faults style_faults_notices_breaches PROPERTIES LABELS style TIMEOUT 300)
 
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE AND NOT K2K_DELAYS AND NOT CMAKE_CROSSCOMPILING)
-  add_test(NAME faults_are_found COMMAND ${PROJECT_SOURCE_DIR}/scripts/fault-test --sample 6 --build ${PROJECT_BINARY_DIR}/faults)
+  add_test(NAME faults_are_found COMMAND ${PROJECT_SOURCE_DIR}/scripts/fault-test --sample 3 --build ${PROJECT_BINARY_DIR}/faults)
   set_tests_properties(faults_are_found PROPERTIES LABELS faults TIMEOUT 900 RUN_SERIAL TRUE)
 endif()

@@ -36,6 +36,7 @@ HARNESS_USED static const struct k2k_create_options small = { .size = sizeof sma
 	                                                      .max_engagements = 64,
 	                                                      .max_leases = 64,
 	                                                      .max_budgets = 16,
+	                                                      .max_kernels = 16,
 	                                                      .max_audit_events = 1 };
 HARNESS_USED static const char *name;
 HARNESS_USED static struct bytes bytes;

@@ -58,6 +58,7 @@ static void make_empty(struct image *image)
 	sizes.max_engagements = 4;
 	sizes.max_leases = 4;
 	sizes.max_budgets = 4;
+	sizes.max_kernels = 16;
 	sizes.max_audit_events = 1;
 	DAMAGE_MUST(k2k_registry_create(fresh, &sizes, NULL));
 	bytes_open(&bytes, fresh);
@@ -109,9 +110,10 @@ static void fill_tables(struct damage *d)
 		;
 	for (id = 1000; k2k_kernel_acquire(d->a, id, NULL, NULL) == 0; id++)
 		;
-	for (int i = 0; i < K2K_SLOTS; i++) /* all places taken, by brokers that are dead */
+	for (uint32_t i = 0; i < d->map.sizes.slots;
+	     i++) /* all places taken, by brokers that are dead */
 		if (!d->map.slots[i].owner)
-			d->map.slots[i].owner = (UINT64_C(1) << 60) + (uint64_t)i;
+			d->map.slots[i].owner = (UINT64_C(1) << 60) + i;
 }
 
 static void remove_names(void)

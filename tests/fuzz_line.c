@@ -92,6 +92,19 @@ static void put_request(struct writer *w, const struct line_parsed *parsed)
 		    "\"",
 		    r->tag.org_id, r->tag.engagement_id, r->gpu_ns);
 		break;
+	case BROKER_RESERVE:
+		put_string(w, "reserve", r->name);
+		put(w,
+		    ",\"tenant\":%" PRIu64 ",\"org\":%" PRIu64 ",\"engagement\":%" PRIu64
+		    ",\"gpu_ns\":%" PRIu64,
+		    r->tenant, r->tag.org_id, r->tag.engagement_id, r->gpu_ns);
+		break;
+	case BROKER_COMMIT:
+		put_string(w, "commit", r->name);
+		put(w, ",\"gpu_ns\":\"%" PRIu64 "\"", r->gpu_ns);
+		break;
+	case BROKER_CANCEL: put_string(w, "cancel", r->name); break;
+	case BROKER_CLIENT: put_string(w, "client", r->name); break;
 	case BROKER_STATS: put(w, "\"stats\":true"); break;
 	}
 	put(w, "}");

@@ -231,7 +231,12 @@ static void change_all(struct k2k_registry *reg, unsigned int flags)
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 	struct k2k_repair_info repaired = { .size = sizeof repaired };
 	struct k2k_budget list[2] = { { 1, 7 }, { 3, 8 } };
-	struct k2k_quota quota = { sizeof quota, 0, 10, 20, 3, 2, list };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 10,
+		                   .max_gpu_memory_bytes = 20,
+		                   .max_concurrent_kernels = 3,
+		                   .budget_count = 2,
+		                   .budgets = list };
 
 	ASK(k2k_tenant_register(reg, 4711, &quota));
 	list[0].budget_ns = K2K_UNLIMITED;
@@ -264,7 +269,12 @@ static void repair_is_enough(struct k2k_registry *reg)
 	struct k2k_repair_info repaired = { .size = sizeof repaired };
 	struct k2k_finding finding = { .size = sizeof finding };
 	struct k2k_budget budget = { 1, 7 };
-	struct k2k_quota quota = { sizeof quota, 0, 10, 20, 3, 1, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 10,
+		                   .max_gpu_memory_bytes = 20,
+		                   .max_concurrent_kernels = 3,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 	size_t count = 0;
 
 	if (ASK(k2k_registry_repair(reg, &repaired)) == 0 &&
@@ -649,7 +659,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (seeds)
 		write_seeds(seeds);
 	neighbour.name = fresh_registry();
-	sizes.max_tenants = sizes.max_engagements = sizes.max_leases = sizes.max_budgets = 4;
+	sizes.max_tenants = sizes.max_engagements = sizes.max_leases = sizes.max_kernels =
+		sizes.max_budgets = 4;
 	sizes.max_audit_events = 1;
 	DAMAGE_MUST(k2k_registry_create(neighbour.name, &sizes, &reg));
 	DAMAGE_MUST(k2k_tenant_register(reg, 1, NULL));

@@ -178,23 +178,33 @@ static void try_duration(const char *text)
 	reads_back(units_parse_duration, units_print_duration(printed, value), value);
 }
 
+static int parse_rate(const char *text, uint64_t *value, struct units_fault *fault)
+{
+	uint32_t period;
+
+	return units_parse_rate(text, value, &period, fault);
+}
+
 static void try_rate(const char *text)
 {
 	struct units_fault fault = { 0, NULL };
 	uint64_t value = UNTOUCHED;
 	char printed[UNITS_TEXT];
 
-	if (units_parse_rate(text, &value, &fault))
+	if (parse_rate(text, &value, &fault))
 		return is_fault(text, &fault, value);
 	if (strcmp(text, "unlimited") != 0) {
 		const char *at = text;
 		wide expected = value_of(&at, rates);
 
-		if (*at ? strcmp(at, "/s") != 0 : expected != 0)
+		if (*at ? strcmp(at, "/s") && strcmp(at, "/min") && strcmp(at, "/h") &&
+		                    strcmp(at, "/day")
+		        : expected != 0)
 			broken("accepted no rate");
 		is_value(value, expected, UINT64_MAX - 1);
 	}
-	reads_back(units_parse_rate, units_print_rate(printed, value), value);
+	for (uint32_t period = UNITS_PER_SECOND; period <= UNITS_PER_DAY; period++)
+		reads_back(parse_rate, units_print_rate(printed, value, period), value);
 }
 
 static void try_id(const char *text)
@@ -274,10 +284,11 @@ static void try_budget(const char *text)
 {
 	struct units_fault fault = { 0, NULL };
 	uint64_t engagement = UNTOUCHED, ns = UNTOUCHED, id, alone;
+	uint32_t renewal = 0, again;
 	const char *equals = strchr(text, '=');
 	char *left;
 
-	if (units_parse_budget(text, &engagement, &ns, &fault)) {
+	if (units_parse_budget(text, &engagement, &ns, &renewal, &fault)) {
 		is_fault(text, &fault, engagement);
 		return is_fault(text, &fault, ns);
 	}
@@ -285,7 +296,8 @@ static void try_budget(const char *text)
 		broken("accepted no budget");
 	left = strndup(text, (size_t)(equals - text));
 	if (!left || units_parse_id(left, &id, &fault) || id != engagement ||
-	    units_parse_duration(equals + 1, &alone, &fault) || alone != ns)
+	    units_parse_renewing(equals + 1, &alone, &again, &fault) || alone != ns ||
+	    again != renewal)
 		broken("its halves read otherwise");
 	free(left);
 }
@@ -299,7 +311,7 @@ static void try_print(const char *text, size_t size)
 	memcpy(&value, text, size < 8 ? size : 8);
 	reads_back(units_parse_size, units_print_size(printed, value), value);
 	reads_back(units_parse_duration, units_print_duration(printed, value), value);
-	reads_back(units_parse_rate, units_print_rate(printed, value), value);
+	reads_back(parse_rate, units_print_rate(printed, value, value % 4), value);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -7,7 +7,7 @@ Proves that the operating guide (tools/README.md) is true where a program can te
   alerts      each alert has its runbook, each runbook its alert
   links       each link within the guide leads to a heading, or to a file that is there
   sizes       its formula is never below what init --plan says of its examples, and not far above
-  example     its C example compiles
+  example     its C examples compile
   kubernetes  the manifest is as the API server takes it; what is spoilt in it is refused
   first_step  the manifest's first step runs with the rights that it has there, twice
 Exit code 77: skipped.
@@ -85,7 +85,7 @@ def known_commands():
     for line in text.splitlines():
         for part in re.split(r" \| ", line.strip()):
             if re.match(r"^  [a-z]", line):
-                found.add(re.match(r"(?:(?:audit|budget) )?[a-z]+", part).group(0))
+                found.add(re.match(r"(?:(?:audit|budget) )?[a-z-]+", part).group(0))
     return found
 
 
@@ -190,7 +190,7 @@ def links():
 # ---- sizes and the example ---------------------------------------------------------------------
 
 def sizes():
-    formula = re.search(r"^bytes = ([0-9TELBV*+ ]+)$", GUIDE, re.MULTILINE).group(1)
+    formula = re.search(r"^bytes = ((?:[0-9TELBNVK*+(), \n]|min)+)$", GUIDE, re.MULTILINE).group(1).replace("\n", " ")
     plans = re.findall(r"^k2k-tenantctl (init --plan.*)$", joined(GUIDE), re.MULTILINE)
     if len(plans) < 3:
         fail(f"examples: {plans}")
@@ -199,10 +199,11 @@ def sizes():
     plans += [f"init --plan --max-tenants {t} --max-engagements {e} --max-leases {l} --max-budgets {b} --audit-events {v}"
               for t, e, l, b, v in [(10**6, 16, 16, 16, 16), (16, 10**7, 16, 16, 16), (16, 16, 10**6, 16, 16),
                                     (16, 16, 16, 10**7, 16), (16, 16, 16, 16, 4096)]]    # each size alone
+    plans += [f"init --plan --max-brokers {n}" for n in (1, 100, 300, 1024)]
     for plan in plans:
         is_ = json.loads(run(["k2k-tenantctl", *plan.split(), "-J"]).stdout)
         values = dict(T=is_["max_tenants"], E=is_["max_engagements"], L=is_["max_leases"], B=is_["max_budgets"],
-                      V=is_["max_audit_events"])
+                      N=is_["max_brokers"], V=is_["max_audit_events"], K=is_["max_kernels"])
         says, total = eval(formula, {}, values), int(is_["total_bytes"])  # pylint: disable=eval-used
         if not total <= says <= 1.12 * total:
             fail(f"{plan}: takes {total}, the formula says {says}")
@@ -225,15 +226,16 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t begin, cudaEvent_t end);
 void run_kernels(cudaStream_t stream);
 int uses(struct k2k_registry *reg);
 """
-USES = "int uses(struct k2k_registry *reg) { struct work w = { 0 }; return launch(reg, &w, NULL) + collect(reg, &w); }\n"
+USES = ("int uses(struct k2k_registry *reg) { struct work w = { 0 }; return launch(reg, &w, NULL) + collect(reg, &w) + "
+        "reserve(reg, &w, 5) + commit(reg, &w, 4); }\n")
 
 
 def example():
     found = blocks("c")
-    if len(found) != 1:
+    if len(found) != 2:
         fail(f"{len(found)} C examples")
     done = subprocess.run([CC, "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{SOURCE}/include", "-xc", "-"],
-                          input=CUDA + found[0] + USES, text=True, capture_output=True, check=False)
+                          input=CUDA + "".join(found) + USES, text=True, capture_output=True, check=False)
     if done.returncode != 0:
         fail(done.stderr)
 

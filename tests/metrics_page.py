@@ -161,7 +161,11 @@ def check_page(browser, url, path, broker_path, registry):
     broker.say("K2K_OK", "kernel 42")
     broker.say("K2K_OK", "memory 42 1536")
     broker.say("K2K_OK", "admit 9007199254740993 0 9007199")
-    broker.say("K2K_OK", "track 42 7 950000000")
+    broker.say("K2K_OK", "track 42 7 1200000000")
+    subprocess.run([path, "usage", "correct", "42", "7", "--by", "-250ms", "--reason", "a run that failed", "-q"], check=True)
+    broker.say("K2K_OK", "track 50 8 3600000000000")
+    broker.say("K2K_OK", "admit 50 0 24")
+    broker.say("K2K_OK", "admit 51 0 5")
     browser.open(url)
     browser.js("document.getElementById('interval').value = '1'; document.getElementById('interval').dispatchEvent(new Event('change'))")
     browser.wait_updates(2)
@@ -173,19 +177,38 @@ def check_page(browser, url, path, broker_path, registry):
     for name, row in rows.items():
         quota, usage = told[name]["quota"], told[name]["usage"]
         equal(row["admitted_total"], usage["admitted_total"], f"{name}: admitted")
-        equal(row["rejected_total"], str(sum(map(int, usage["rejected_total"].values()))), f"{name}: rejected")
-        equal(row["limit"], quota["rate_per_sec"] or "unlimited", f"{name}: limit")
+        rejected = sum(map(int, usage["rejected_total"].values())) + int(usage["suspended_rejected_total"])
+        equal(row["rejected_total"], str(rejected), f"{name}: rejected")
+        short = {"second": "s", "minute": "min", "hour": "h", "day": "day"}[quota["rate_period"]]
+        limit = "unlimited" if quota["rate"] is None else f"{quota['rate']}/{short}"
+        equal(row["limit"], limit + (f", burst {quota['burst']}" if quota["burst"] else ""), f"{name}: limit")
+        equal(row["name"], told[name]["name"] or "", f"{name}: name")
         kernels = "unlimited" if quota["kernels"] is None else str(quota["kernels"])
         equal(row["kernels"], f"{usage['kernels']} of {kernels}", f"{name}: kernels")
     equal(rows["42"]["memory"], "1.5 KiB of 2 KiB", "memory")
-    equal(rows["42"]["gpu"], "950.0 ms", "GPU time")
+    equal(rows["42"]["gpu"], "1.2 s", "GPU time")
     equal(rows["42"]["use"], "95 %", "use")
+    equal(rows["50"]["limit"], "30/h", "a rate by the hour")
+    equal(rows["50"]["state"], "in shadow, 80 % of rate of this hour", "the state of a tenant in shadow")
+    equal(rows["51"]["limit"], "2/day, burst 20", "a token bucket")
+    equal(rows["51"]["use"], "25 %", "use of a burst")
+    equal(rows["52"]["state"], "suspended", "the state of a suspended tenant")
+    budgets = {(row["id"], row["engagement"]): row for row in table(browser, "budgets")}
+    equal(sorted(budgets), [("42", "7"), ("50", "8")], "budgets")
+    forever, daily = budgets["42", "7"], budgets["50", "8"]
+    equal((forever["used"], forever["budget"], forever["renews"], forever["period"]), ("950.0 ms", "1.0 s", "never", ""), "a budget for ever")
+    equal((daily["used"], daily["budget"], daily["period"], daily["use"]), ("60.0 min", "10.0 h/day", "1", "10 %"), "a budget that renews")
+    of = told["50"]["quota"]["budgets"][0]
+    for key, ns in (("began", of["began_at_ns"]), ("renews", of["renews_at_ns"])):
+        equal(daily[key], time.strftime("%Y-%m-%d %H:%M", time.gmtime(int(ns) // 10**9)), key)
     brokers = tool(path, "brokers")["brokers"]
     equal([row["id"] for row in table(browser, "brokers")], [f"{one['comm']} ({one['pid']})" for one in brokers], "brokers")
     true("<" in brokers[0]["comm"], "the broker has no hostile name")
     equal(table(browser, "followers"), [], "followers, where nothing keeps the audit trail")
-    reasons = {row: browser.js("return document.querySelector(`#reasons tr[data-key=${arguments[0]}]`).cells[1].textContent", row)
-               for row in ("rate", "budget", "kernels", "gpu_memory", "cross_tenant_total")}
+    def reason_total(row):
+        return browser.js("return document.querySelector(`#reasons tr[data-key=${arguments[0]}]`).cells[1].textContent", row)
+
+    reasons = {row: reason_total(row) for row in ("rate", "budget", "kernels", "gpu_memory", "cross_tenant_total")}
     equal(reasons, {"rate": "1", "budget": "0", "kernels": "0", "gpu_memory": "0", "cross_tenant_total": "0"}, "rejections by reason")
     true(any("info: " in line and "90 % of a budget" in line and "42" in line for line in attention(browser)), f"attention: {attention(browser)}")
 
@@ -201,6 +224,17 @@ def check_page(browser, url, path, broker_path, registry):
     equal(table(browser, "tenants")[0]["state"], "rejects: rate", "the state")
     true(browser.js("return document.querySelector('[data-card=rejected] .value').textContent") not in ("", "0"), "no rejections a second")
     true(len(browser.js("return document.querySelector('[data-card=admitted] polyline').getAttribute('points')").split()) >= 2, "no chart")
+    for _ in range(3):
+        broker.say("K2K_OK", "admit 50 0 31")
+        broker.say("K2K_ESUSPENDED", "admit 52 0 1")
+    until(lambda: reason_total("shadow-rate") == "3", "what would be rejected is not shown")
+    until(lambda: reason_total("suspended") == "3", "what a suspension rejected is not shown")
+    busy = 0
+    while not any("in shadow would reject for rate" in line and "50" in line for line in attention(browser)):
+        broker.say("K2K_OK", "admit 50 0 31")
+        busy += 1
+        true(busy < 20000, f"what would be rejected needs no attention: {attention(browser)}")
+    told = {tenant["id"]: tenant for tenant in tool(path, "list")["tenants"]}
     broker.say("K2K_OK", "cross 42 43")
     until(lambda: any(line.startswith("critical: ") and "another tenant" in line for line in attention(browser)), "the attempt is not told")
     browser.screenshot("light")
@@ -242,6 +276,12 @@ def check_page(browser, url, path, broker_path, registry):
     # ---- filters
     browser.type("#filter", "900")
     equal([row["id"] for row in table(browser, "tenants")], ["9007199254740993"], "filtered")
+    browser.js("const f = document.getElementById('filter'); f.value = 'vision'; f.dispatchEvent(new Event('input'))")
+    equal([row["id"] for row in table(browser, "tenants")], ["50"], "filtered by name")
+    browser.js("const f = document.getElementById('filter'); f.value = ''; f.dispatchEvent(new Event('input'))")
+    for kind, some in (("shadow", ["50"]), ("suspended", ["52"])):
+        browser.js("const s = document.getElementById('show'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", kind)
+        equal([row["id"] for row in table(browser, "tenants")], some, kind)
     browser.click("#attention button")
     equal({row["id"] for row in table(browser, "tenants")} >= {"42"}, True, "filtered by what needs attention")
     equal(browser.js("return document.activeElement.id"), "tenants-title", "the focus after that")

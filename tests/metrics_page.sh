@@ -19,6 +19,10 @@ cli_page_shows_what_the_tool_says_and_what_needs_attention() {
 	ctl 0 register 42 --rate 3/s --kernels 2 --gpu-memory 2K --budget 7=1s -q
 	ctl 0 register 43 -q
 	ctl 0 register 9007199254740993 --preset unlimited -q
+	ctl 0 register 50 --rate 30/h --shadow on --name vision-team --budget 8=10h/day -q
+	ctl 0 register 51 --rate 2/day --burst 20 -q
+	ctl 0 register 52 -q
+	ctl 0 suspend 52 -q
 	cp "$BROKER" "$DIR/<b>x\"&amp;"
 	BROKER="$DIR/<b>x\"&amp;"
 	export_start

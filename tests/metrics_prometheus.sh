@@ -43,8 +43,8 @@ alert_is() {
 cli_prometheus_scrapes_answers_and_alerts() {
 	need_prometheus
 	init
-	ctl 0 register 42 --rate 3/s --kernels 2 --gpu-memory 1K --budget 7=1s -q
-	ctl 0 register 43 -q
+	ctl 0 register 42 --rate 3/s --burst 3 --kernels 2 --gpu-memory 1K --budget 7=1s/month --name vision-team --alert 50% -q
+	ctl 0 register 43 --rate 10k/day -q
 	ctl 0 register 44 -q
 	attach
 	say K2K_OK kernel 42
@@ -70,6 +70,9 @@ cli_prometheus_scrapes_answers_and_alerts() {
 	until_true 20 answers 'k2k_gpu_seconds_total{tenant="42"}' 1.25
 	until_true 20 answers 'k2k_requests_rejected_total{tenant="42",reason="rate"}' 1
 	until_true 20 positive 'rate(k2k_messages_admitted_total{tenant="43"}[20s])'
+	until_true 20 answers 'k2k_messages_limit_used{tenant="43"} / on (tenant) k2k_messages_limit{period="day",policy="window"}' 0.1
+	is "$(curl -sSG --data-urlencode 'query=k2k_messages_limit * on (instance, registry, tenant) group_left (name) k2k_tenant_info{tenant="42"}' \
+		"$prom/api/v1/query" | jq -r '.data.result[]|.metric.name + " " + .metric.policy + " " + .value[1]')" "vision-team bucket 3"
 	until_true 20 alert_is K2kCrossTenantAttempt firing
 	until_true 20 alert_is K2kBudgetUsedUp firing
 	until_true 20 alert_is K2kUnknownTenant pending
@@ -106,8 +109,10 @@ cli_prometheus_alerts_fire_where_they_have_to() {
 # Each metric that rules and dashboard name must exist, and each declared metric must have a sample.
 cli_prometheus_names_are_those_of_the_metrics() {
 	init
-	ctl 0 register 42 --budget 7=1h -q
+	ctl 0 register 42 --name vision-team --rate 30/min --burst 3 --budget 7=1h/day --alert 50% -q
+	ctl 0 register 43 -q
 	attach
+	say K2K_OK track 42 7 1800000000000
 	"$K2K_AUDITD" --stdout >/dev/null 2>&1 &
 	brokers+=("$!")
 	until_true 20 eval 'ctl 0 metrics; [[ $out == *k2k_audit_follower_up{* ]]'

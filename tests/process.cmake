@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests with several real processes; included by CMakeLists.txt beside it.
-foreach(test IN ITEMS process_create process_lease process_used_up process_register process_batch process_stop process_life process_fence
+foreach(test IN ITEMS process_create process_lease process_reserve process_used_up process_many process_register process_batch process_stop process_life process_fence
     process_kill process_quiet process_trail)
   k2k_test(NAME ${test} LABEL process TIMEOUT 300 SHARED)
 endforeach()
 k2k_test(NAME process_windows LABEL process TIMEOUT 300)
+k2k_test(NAME process_kernels LABEL process TIMEOUT 300)
+k2k_test(NAME process_hot LABEL process TIMEOUT 300)
+k2k_test(NAME process_shadow LABEL process TIMEOUT 300)
+k2k_test(NAME process_alerts LABEL process TIMEOUT 300)
+k2k_test(NAME process_periods LABEL process TIMEOUT 300)
 k2k_test(NAME process_steps LABEL process TIMEOUT 300)
 k2k_test(NAME process_follow LABEL process TIMEOUT 300)
 k2k_test(NAME process_rights LABEL process TIMEOUT 300 SHARED)
@@ -29,10 +34,11 @@ k2k_test(NAME process_threads LABEL process TIMEOUT 300 SHARED)
 target_link_libraries(process_threads PRIVATE ${CMAKE_DL_LIBS})
 k2k_test(NAME process_second LABEL process TIMEOUT 300 SHARED)
 target_link_libraries(process_second PRIVATE PkgConfig::URCU_BP)
-# counts whole seconds: every process must run in each of them
-k2k_test(NAME process_rate LABEL process TIMEOUT 300 SHARED SERIAL)
+k2k_test(NAME process_rate LABEL process TIMEOUT 300 SHARED)
 # compares work on two processors
 k2k_test(NAME process_audit_flood LABEL process TIMEOUT 400 SHARED SERIAL)
+# fail if something took longer than a second or two
+set_tests_properties(process_audit_flood process_stop process_kill PROPERTIES LABELS "process;timed")
 
 # Loads the library instead of linking with it. A sanitizer's runtime would have to be loaded first,
 # and uses static TLS itself.

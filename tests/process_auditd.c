@@ -34,7 +34,7 @@ static const char *make_registry(uint64_t events, struct k2k_registry **admin)
 	const char *name = fresh_registry();
 
 	options.max_tenants = 16;
-	options.max_engagements = options.max_budgets = 64;
+	options.max_engagements = options.max_kernels = options.max_budgets = 64;
 	options.max_audit_events = events;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	return name;
@@ -179,11 +179,13 @@ struct told {
 };
 
 /*
- * Provokes rejections of a kind that repeats, and of kinds that don't: with many names and tenants.
+ * Provokes rejections of a kind that repeats, and of kinds that don't: no name and no tenant comes
+ * twice, so each is an event of its own, and one that is overwritten is one that is lost.
  */
 static void reject(const char *name, struct told *told, const atomic_int *stop, uint64_t pause)
 {
 	struct k2k_registry *reg = open_as(name, K2K_ROLE_BROKER);
+	uint64_t next = 0;
 	char kernel[32];
 
 	random_seed((uint64_t)getpid());
@@ -192,15 +194,14 @@ static void reject(const char *name, struct told *told, const atomic_int *stop, 
 			atomic_fetch_add(&told->rate, 1);
 		switch (random_below(20)) {
 		case 0:
-			snprintf(kernel, sizeof kernel, "kernel %" PRIu64, random_below(1000000));
+			snprintf(kernel, sizeof kernel, "kernel %" PRIu64, next++);
 			assert_int_equal(
 				k2k_audit_cross_tenant(reg, TENANT, 43, kernel, "b\"\\\n", no_tag),
 				0);
 			atomic_fetch_add(&told->cross, 1);
 			break;
 		case 1:
-			assert_int_equal(k2k_message_admit(reg, 1000 + random_below(1000000),
-			                                   no_tag, 1, NULL),
+			assert_int_equal(k2k_message_admit(reg, 1000 + next++, no_tag, 1, NULL),
 			                 K2K_ENOTENANT);
 			atomic_fetch_add(&told->unknown, 1);
 			break;

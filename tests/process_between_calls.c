@@ -30,10 +30,11 @@ static void count_and_begin_window(struct k2k_registry *by, uint64_t n)
 	struct k2k_shm_cell *cell = &by->map.cells[0];
 
 	(void)n;
-	if (cell->window >> K2K_WINDOW_BASE_BITS == shared->clock_ns / SECOND)
+	if (k2k_rate_second(cell->window) == shared->clock_ns / SECOND)
 		return;
 	cell->admitted += 2;
-	cell->window = k2k_rate_pack(shared->clock_ns / SECOND, cell->admitted);
+	cell->window = k2k_rate_pack_second(shared->clock_ns / SECOND, 1);
+	cell->ceiling = cell->admitted;
 }
 
 static void one_was_admitted(uint64_t n)
@@ -86,22 +87,6 @@ TEST(a_budget_that_is_replaced_by_another_stops_messages_all_the_time)
 
 /* ---- an administrator's unfinished change ---- */
 
-/* Returns whether `defs` differs from the previous call. */
-static bool defs_changed(void *context)
-{
-	static unsigned char *seen;
-	bool changed;
-
-	(void)context;
-	if (!seen)
-		seen = malloc(admin->defs.bytes);
-	assert_non_null(seen);
-	changed = memcmp(seen, admin->defs.base, admin->defs.bytes) != 0;
-	if (changed)
-		memcpy(seen, admin->defs.base, admin->defs.bytes);
-	return changed;
-}
-
 /* New values are 1000 + n, so that they differ from what an earlier update left in memory. */
 static void limits_of_ten(struct k2k_registry *by, uint64_t n)
 {
@@ -114,10 +99,12 @@ static void limits_of_ten(struct k2k_registry *by, uint64_t n)
 static void update_all(struct k2k_registry *reg, struct shared *answer)
 {
 	struct k2k_budget budget = { 7, 0 };
-	struct k2k_quota quota = {
-		sizeof quota, 0, answer->number, answer->number, (uint32_t)answer->number, 1,
-		&budget
-	};
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = answer->number,
+		                   .max_gpu_memory_bytes = answer->number,
+		                   .max_concurrent_kernels = (uint32_t)answer->number,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 
 	answer->code = k2k_tenant_update(reg, 1, &quota,
 	                                 K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY |
@@ -165,7 +152,7 @@ TEST(an_update_that_is_half_done_is_not_seen_and_all_of_it_at_once)
 /* As defs_changed, for the broker slots. */
 static bool slots_changed(void *context)
 {
-	static struct k2k_shm_slot seen[K2K_SLOTS];
+	static struct k2k_shm_slot seen[K2K_SLOTS_DEFAULT];
 	bool changed = memcmp(seen, admin->map.slots, sizeof seen) != 0;
 
 	(void)context;
@@ -186,7 +173,7 @@ static void attach_and_detach(struct k2k_registry *reg, struct shared *answer)
 
 static void no_owner_is_dead(struct k2k_registry *by, uint64_t n)
 {
-	for (uint32_t i = 0; i < K2K_SLOTS; i++) {
+	for (uint32_t i = 0; i < K2K_SLOTS_DEFAULT; i++) {
 		uint64_t owner = by->map.slots[i].owner;
 
 		if (owner && !k2k_liveness_alive(&by->liveness, owner))

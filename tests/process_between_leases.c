@@ -74,7 +74,7 @@ static void give(struct k2k_registry *reg, uint64_t bytes)
  */
 static struct k2k_shm_lease *record_of(uint32_t broker_slot)
 {
-	uint32_t link = admin->map.lease_rows[0].record[broker_slot];
+	uint32_t link = *k2k_map_lease_link(&admin->map, 0, broker_slot);
 	struct k2k_shm_lease *record = &admin->map.leases[link - 1];
 
 	return link && record->whose == (uint64_t)broker_slot << 32 ? record : NULL;
@@ -88,7 +88,7 @@ static struct k2k_shm_claim *claim_of(struct k2k_registry *reg)
 /* The only other record is the victim's. */
 static struct k2k_shm_claim *victims_claim(void)
 {
-	for (uint32_t slot = 0; slot < K2K_SLOTS; slot++)
+	for (uint32_t slot = 0; slot < admin->map.sizes.slots; slot++)
 		if (slot != b->broker.slot && slot != c->broker.slot && record_of(slot))
 			return &record_of(slot)->claims[BYTES];
 	fail_msg("the victim has no record");
@@ -98,7 +98,7 @@ static uint64_t all_held(void)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t slot = 0; slot < K2K_SLOTS; slot++)
+	for (uint32_t slot = 0; slot < admin->map.sizes.slots; slot++)
 		sum += record_of(slot) ? record_of(slot)->claims[BYTES].held : 0;
 	return sum;
 }
@@ -369,7 +369,7 @@ TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
 	/* No other slot is free, and only used records are left. */
 	admin->map.live->lease_pool.high = (uint32_t)admin->map.sizes.leases;
 	admin->map.live->lease_pool.hint = 0;
-	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+	for (uint32_t i = 0; i < admin->map.sizes.slots; i++)
 		if (!admin->map.slots[i].owner)
 			admin->map.slots[i].owner = b->broker.incarnation;
 	heir = open_broker();
@@ -379,7 +379,7 @@ TEST(who_takes_a_dead_ones_slot_begins_with_nothing)
 	take_surely(b, 3);
 	assert_int_equal(take(c, 1), K2K_EGPUMEM);
 	assert_int_equal(k2k_registry_close(&heir), 0);
-	for (uint32_t i = 0; i < K2K_SLOTS; i++)
+	for (uint32_t i = 0; i < admin->map.sizes.slots; i++)
 		if (i != b->broker.slot && admin->map.slots[i].owner == b->broker.incarnation)
 			admin->map.slots[i].owner = 0;
 	end();

@@ -10,8 +10,8 @@ static int create_small(const char *name, struct k2k_registry **handle)
 {
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
-		16;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		options.max_leases = 16;
 	return k2k_registry_create(name, &options, handle);
 }
 

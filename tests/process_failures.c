@@ -120,8 +120,8 @@ static int create(struct scene *scene)
 
 	if (scene->admin)
 		return 0;
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
-		4;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		options.max_leases = 4;
 	return k2k_registry_create(scene->name, &options, &scene->admin);
 }
 
@@ -434,8 +434,8 @@ static const char *prepare(const struct call *call)
 	memset(outcome, 0, sizeof *outcome);
 	atomic_store(&outcome->code, 2);
 	atomic_store(&outcome->again, 2);
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
-		8;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		options.max_leases = 8;
 	if (!makes_its_own(call))
 		assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
 	return name;

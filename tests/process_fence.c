@@ -163,8 +163,8 @@ TEST(users_of_a_replaced_registry_are_told_and_never_touch_the_new_one)
 	}
 	gate_wait(&ready);
 	remove_both(name);
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
-		4;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		options.max_leases = 4;
 	assert_int_equal(k2k_registry_create(name, &options, &fresh), 0);
 	spawn_wait(broker);
 	assert_int_equal(k2k_tenant_register(admin, 99, NULL), K2K_EFENCED);
@@ -179,8 +179,8 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 	const char *name = fresh_registry();
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
-		16;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		options.max_leases = 16;
 	random_seed(21);
 	for (int i = 0; i < KILLS; i++) {
 		struct k2k_registry *reg;

@@ -348,8 +348,10 @@ TEST(another_layout_boot_or_machine_is_told_apart)
 {
 	set_up();
 	for (int object = 0; object < 2; object++) {
-		REFUSED_WITH(object, h->layout_version = 2, K2K_ELAYOUT, "layout version");
+		REFUSED_WITH(object, h->layout_version = K2K_LAYOUT_VERSION + 1, K2K_ELAYOUT,
+		             "layout version");
 		REFUSED_WITH(object, h->layout_version = 0, K2K_ELAYOUT, "layout version");
+		REFUSED_WITH(object, h->layout_version = 1, K2K_ELAYOUT, "layout version");
 		REFUSED_WITH(object, h->header_bytes = 2048, K2K_ELAYOUT, "record size");
 		REFUSED_WITH(object, h->fingerprint++, K2K_ELAYOUT, "fingerprint");
 		REFUSED_WITH(object, h->incompatible = UINT64_C(1) << 63, K2K_ELAYOUT, "features");
@@ -377,7 +379,7 @@ TEST(another_layout_boot_or_machine_is_told_apart)
 	CHECK_BYTES(&bytes, "attaching to another layout");
 	/* A new but compatible feature does no harm. */
 	header_of(0)->compatible = header_of(1)->compatible = 1;
-	header_of(0)->reserved[0] = header_of(1)->reserved[527] = 1;
+	header_of(0)->reserved[0] = header_of(1)->reserved[sizeof header_of(1)->reserved - 1] = 1;
 	header_of(0)->checksum = k2k_layout_checksum(header_of(0));
 	header_of(1)->checksum = k2k_layout_checksum(header_of(1));
 	accepted("compatible features");

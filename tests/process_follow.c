@@ -23,7 +23,7 @@ static const char *scene(uint32_t flags, struct k2k_registry **admin)
 
 	options.flags = flags;
 	options.max_tenants = 64;
-	options.max_engagements = options.max_budgets = 64;
+	options.max_engagements = options.max_kernels = options.max_budgets = 64;
 	options.max_audit_events = RING;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	return name;
@@ -446,7 +446,7 @@ static size_t read_damaged(uint32_t kind, size_t *damaged)
 		}
 		all += r.count;
 	} while (r.count);
-	assert_true(all <= (size_t)K2K_RINGS * (RING + 2));
+	assert_true(all <= (size_t)K2K_AUDIT_RINGS * (RING + 2));
 	return found;
 }
 
@@ -505,7 +505,7 @@ TEST(any_bytes_in_a_ring_cost_that_rings_events_alone)
 	random_seed(13);
 	register_tenant(admin, TENANT, 0, 1);
 	for (int round = 0; round < 3000; round++) {
-		uint32_t ring = (uint32_t)random_below(K2K_RINGS);
+		uint32_t ring = (uint32_t)random_below(K2K_AUDIT_RINGS);
 		unsigned char *bytes = (unsigned char *)&admin->map.rings[ring],
 			      *events = (unsigned char *)&admin->map.events[ring * RING];
 		uint64_t many = random_below(4);
@@ -523,7 +523,7 @@ TEST(any_bytes_in_a_ring_cost_that_rings_events_alone)
 				random_below(256);
 		assert_int_equal(update(admin), 0);
 		assert_true(read_damaged(K2K_AUDIT_KIND_UPDATE, &damaged) >= 1);
-		assert_true(damaged <= K2K_RINGS);
+		assert_true(damaged <= K2K_AUDIT_RINGS);
 		assert_int_equal(k2k_audit_wait(admin, &r.cursor, 0), 0);
 	}
 	assert_int_equal(k2k_registry_close(&admin), 0);

@@ -46,7 +46,8 @@ static const char *open_registry(struct k2k_registry **admin)
 
 	options.flags = K2K_CREATE_MODE;
 	options.mode = 0666;
-	options.max_tenants = options.max_engagements = options.max_budgets = 16;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		16;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	register_tenant(*admin, TENANT, K2K_UNLIMITED, 1);
 	return name;

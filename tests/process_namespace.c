@@ -240,7 +240,8 @@ TEST(brokers_of_two_users_share_a_registry_through_their_group)
 	options.flags = K2K_CREATE_GROUP | K2K_CREATE_MODE;
 	options.gid = GROUP;
 	options.mode = 0660;
-	options.max_tenants = options.max_engagements = options.max_budgets = 4;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		4;
 	options.max_leases = 256;
 	assert_int_equal(k2k_registry_create(name, &options, &admin), 0);
 	register_tenant(admin, TENANT, 30, SLOTS);

@@ -23,8 +23,8 @@ static const char *registry_with(uint32_t flags, uint32_t mode, uint32_t gid,
 	options.flags = flags;
 	options.mode = mode;
 	options.gid = gid;
-	options.max_tenants = options.max_engagements = options.max_budgets = options.max_leases =
-		16;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		options.max_leases = 16;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	register_tenant(*admin, TENANT, 1000, 4);
 	return name;
@@ -309,8 +309,8 @@ TEST(a_registry_of_a_strange_owner_is_refused_unless_that_owner_is_named)
 		become(NULL, BROKERS_USER, BROKERS_GROUP);
 		sizes.flags = K2K_CREATE_MODE;
 		sizes.mode = 0666;
-		sizes.max_tenants = sizes.max_engagements = sizes.max_budgets = sizes.max_leases =
-			4;
+		sizes.max_tenants = sizes.max_engagements = sizes.max_kernels = sizes.max_budgets =
+			sizes.max_leases = 4;
 		assert_int_equal(k2k_registry_create(name, &sizes, &reg), 0);
 		assert_int_equal(k2k_registry_close(&reg), 0);
 		exit(0);

@@ -74,6 +74,9 @@ TEST(no_call_is_cancelled_in_its_middle_whether_it_succeeds_or_fails)
 	quota.budget_count = 1;
 	quota.budgets = &budget;
 	assert_int_equal(k2k_tenant_register(handles[K2K_ROLE_ADMIN], ID, &quota), 0);
+	assert_int_equal(k2k_budget_set_renewing(handles[K2K_ROLE_ADMIN], ID, RENEWING, 1000000,
+	                                         K2K_RENEWAL_DAY),
+	                 0);
 	for (int i = 0; i < ENTRIES; i++)
 		for (int role = K2K_ROLE_ADMIN; table[i].call && role <= K2K_ROLE_OBSERVER; role++)
 			for (int variant = 0; variant < VARIANTS; variant++) {

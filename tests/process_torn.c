@@ -19,8 +19,10 @@ static void begin(struct k2k_registry **admin)
 
 static void set_limits(struct k2k_registry *admin, uint64_t n)
 {
-	struct k2k_quota quota = { sizeof quota,         0, 1000 + n, 2000 + n,
-		                   (uint32_t)(3000 + n), 0, NULL };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 1000 + n,
+		                   .max_gpu_memory_bytes = 2000 + n,
+		                   .max_concurrent_kernels = (uint32_t)(3000 + n) };
 
 	assert_int_equal(
 		k2k_tenant_update(admin, 1, &quota,
@@ -137,7 +139,8 @@ static void count_in_next_second(struct k2k_registry *admin, uint64_t n)
 
 	(void)n;
 	shared->clock_ns += UINT64_C(1000000000);
-	cell->window = k2k_rate_pack(shared->clock_ns / 1000000000u, cell->admitted);
+	cell->window = k2k_rate_pack_second(shared->clock_ns / 1000000000u, 1);
+	cell->ceiling = cell->admitted;
 	cell->admitted += 3;
 }
 
@@ -209,7 +212,8 @@ static void begin_second(struct k2k_registry *admin, uint64_t n)
 	(void)n;
 	base = cell->admitted;
 	shared->clock_ns += UINT64_C(1000000000);
-	cell->window = k2k_rate_pack(shared->clock_ns / 1000000000u, base);
+	cell->window = k2k_rate_pack_second(shared->clock_ns / 1000000000u, 1);
+	cell->ceiling = base;
 	cell->admitted = base + 1;
 }
 
@@ -262,8 +266,12 @@ static void restore(struct k2k_registry *admin, k2k_tenant_id id, uint64_t seed)
 {
 	struct k2k_usage usage = { 7, seed };
 	struct k2k_budget budget = { 9, 5 };
-	struct k2k_quota quota = { sizeof quota,     0,      seed, seed, (uint32_t)seed,
-		                   seed % 2 ? 1 : 0, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = seed,
+		                   .max_gpu_memory_bytes = seed,
+		                   .max_concurrent_kernels = (uint32_t)seed,
+		                   .budget_count = seed % 2 ? 1 : 0,
+		                   .budgets = &budget };
 	struct k2k_tenant_image image = { .size = sizeof image,
 		                          .id = id,
 		                          .generation = seed,

@@ -137,7 +137,10 @@ TEST(what_several_processes_did_is_told_event_for_event)
 {
 	struct list *lists = shared_bytes(sizeof *lists * (BROKERS + 2));
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
-	struct k2k_quota quota = { sizeof quota, 0, 0, 4096, 0, 0, NULL };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 0,
+		                   .max_gpu_memory_bytes = 4096,
+		                   .max_concurrent_kernels = 0 };
 	struct k2k_budget empty = { 5, 0 };
 	struct k2k_registry *admin, *observer;
 	const char *name = fresh_registry();

@@ -460,7 +460,8 @@ static void create_by_the_list(const char *name HARNESS_USED)
 	name = fresh_registry();
 	ALLOW(OF_THE_TEST, AFTER_OPEN, TO_OPEN, TO_CREATE);
 	options.flags = K2K_CREATE_GROUP;
-	options.max_tenants = options.max_engagements = options.max_budgets = 16;
+	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
+		16;
 	assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
 	open_all(name, &handles);
 	register_tenant(handles.admin, TENANT, K2K_UNLIMITED, 1);
@@ -487,7 +488,8 @@ TEST(close_range_and_membarrier_may_be_missing_from_the_beginning)
 		struct k2k_registry *admin;
 		struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 
-		options.max_tenants = options.max_engagements = options.max_budgets = 16;
+		options.max_tenants = options.max_engagements = options.max_kernels =
+			options.max_budgets = 16;
 		assert_int_equal(k2k_registry_create(name, &options, &admin), 0);
 		register_tenant(admin, TENANT, K2K_UNLIMITED, 1);
 		_exit(0);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests of the library in one process that controls the clock; included by CMakeLists.txt beside it.
-foreach(test IN ITEMS unit_reference unit_parity unit_parity_totals unit_limits unit_leases unit_deregister unit_recovery unit_second
-    unit_restore unit_structs unit_trail unit_trail_threads unit_trail_repeats unit_assertions)
+foreach(test IN ITEMS unit_reference unit_parity unit_parity_totals unit_limits unit_leases unit_kernels unit_reserve unit_periods unit_alerts unit_deregister unit_recovery unit_second unit_hot unit_simulation
+    unit_restore unit_structs unit_shadow unit_names unit_trail unit_trail_threads unit_trail_repeats unit_assertions)
   k2k_test(NAME ${test} EACH TIMEOUT 300)
 endforeach()
 
@@ -9,7 +9,7 @@ endforeach()
 # reads the real clock is behind the tests in one, and ahead of them in the other.
 if(NOT K2K_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
   add_library(boot_time MODULE boot_time.c)
-  foreach(test IN ITEMS unit_reference unit_limits unit_leases unit_recovery unit_second unit_restore unit_trail unit_trail_threads
+  foreach(test IN ITEMS unit_reference unit_limits unit_leases unit_reserve unit_recovery unit_second unit_restore unit_trail unit_trail_threads
       unit_audit unit_audit_sink unit_audit_threads unit_damage)
     foreach(second IN ITEMS 3 1073738000)
       add_test(NAME boot_time_${second}.${test} COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/boot_time.sh $<TARGET_FILE:boot_time>
@@ -17,6 +17,11 @@ if(NOT K2K_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
       set_tests_properties(boot_time_${second}.${test} PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77)
     endforeach()
   endforeach()
+  if(TARGET process_between_calls)
+    add_test(NAME boot_time_3.process_between_calls COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/boot_time.sh $<TARGET_FILE:boot_time>
+             3 $<TARGET_FILE:process_between_calls>)
+    set_tests_properties(boot_time_3.process_between_calls PROPERTIES LABELS process TIMEOUT 300 SKIP_RETURN_CODE 77)
+  endif()
 endif()
 
 # Example programs are built without sanitizers: their runtime would have to be loaded first.

@@ -117,4 +117,16 @@ HARNESS_USED static struct k2k_tenant_info info_of(struct k2k_registry *reg, k2k
 	return info;
 }
 
+/* A window of a second, and budgets. */
+static inline struct k2k_quota quota_of(uint64_t rate, uint64_t memory, uint32_t kernels,
+                                        uint32_t count, const struct k2k_budget *budgets)
+{
+	return (struct k2k_quota){ .size = sizeof(struct k2k_quota),
+		                   .max_messages_per_sec = rate,
+		                   .max_gpu_memory_bytes = memory,
+		                   .max_concurrent_kernels = kernels,
+		                   .budget_count = count,
+		                   .budgets = budgets };
+}
+
 #endif

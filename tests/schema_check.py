@@ -22,16 +22,20 @@ OPTIONAL = {
     "audit-event": {"open", "incarnation", "cut"}, "auditd-log": {"incarnation", "cut", "next.*"},
     "auditd-line": {"incarnation", "cut", "next.*"}, "auditd-state": {"next.*"},
     "bench": {"floors.*", "floor_rows.*"},
-    "broker-line": {"id", "window", "unbooked", "rejected.*", "kernels_refused.*", "tenants[].rejected.*", "tenants[].kernels_refused.*"},
-    "applied": {"error", "errors", "error.tenant", "errors[].tenant"}, "differences": {"changes[].fields[].engagement"},
-    "changes": {"errors", "error.tenant", "changes[].fields", "changes[].fields[].engagement"}, "document": {"tenants[].budgets.*"}, "error": {"error.tenant", "errors", "errors[].tenant"},
-    "saved-file": {"tenants[].budgets.*", "tenants[].gpu_ns.*"}, "tenants": {"errors", "error.tenant", "differences", "differences[].fields[].engagement"}, "info": {"differences"},
+    "broker-line": {"id", "window", "unbooked", "shadow", "repeated", "rejected.*", "kernels_refused.*", "reservations_refused.*", "shadow.*",
+        "tenants[].rejected.*", "tenants[].kernels_refused.*", "tenants[].reservations_refused.*", "tenants[].shadow.*"},
+    "applied": {"error", "errors", "error.tenant", "errors[].tenant"}, "differences": {"changes[].fields[].engagement", "changes[].fields[].renewal_before", "changes[].fields[].renewal_after"},
+    "changes": {"errors", "error.tenant", "changes[].fields", "changes[].fields[].engagement", "changes[].fields[].renewal_before", "changes[].fields[].renewal_after"}, "document": {"tenants[].budgets.*", "tenants[].burst", "tenants[].policy"}, "error": {"error.tenant", "errors", "errors[].tenant"},
+    "saved-file": {"tenants[].suspended", "tenants[].suspended_rejected_total", "tenants[].shadow_rejected_total",
+        "tenants[].budgets.*", "tenants[].burst", "tenants[].policy", "tenants[].gpu_ns.*", "tenants[].corrected_ns", "tenants[].corrected_ns.*", "tenants[].periods", "tenants[].periods.*"}, "tenants": {"errors", "error.tenant", "differences", "differences[].fields[].engagement", "differences[].fields[].renewal_found",
+        "differences[].fields[].renewal_asked"}, "info": {"differences"},
     "totals": {"errors", "error.tenant"},
 }
 # Keys that may be a string or a number.
 EITHER = {"broker-line": {"id"}}
 # An update reports only the fields that it changed.
-UPDATED = {"max_messages_per_sec", "max_gpu_memory_bytes", "max_concurrent_kernels", "budgets"}
+UPDATED = {"max_messages_per_sec", "max_messages_per_minute", "max_messages_per_hour", "max_messages_per_day", "burst", "max_gpu_memory_bytes",
+           "max_concurrent_kernels", "budgets", "name", "shadow", "suspended", "alerts"}
 # Fields that all kinds of events share: the test damages them once.
 ALIKE = {"schema", "registry", "ring", "sequence", "level", "type", "time", "time_ns", "monotonic_ns", "count", "actor", "pid", "incarnation",
          "seq", "at_ns", "mac"}

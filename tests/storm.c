@@ -688,6 +688,7 @@ static void create(void)
 	options.max_tenants = TENANTS_MAX;
 	options.max_engagements = ENGAGEMENTS_MAX;
 	options.max_budgets = TENANTS_MAX;
+	options.max_kernels = 16;
 	open_options.flags = K2K_OPEN_TIMEOUT;
 	open_options.timeout_ns = PROBE_TIMEOUT_MS * STORM_MS;
 	options.max_leases = (uint64_t)TENANTS_MAX * K2K_BROKERS_MAX;

@@ -8,4 +8,5 @@ add_test(NAME crash_storm_60s COMMAND crash_storm --duration 60)
 set_tests_properties(crash_storm_60s PROPERTIES LABELS "crash;storm" TIMEOUT 300 RUN_SERIAL TRUE)
 
 k2k_test(NAME crash_oom LABEL crash TIMEOUT 300 SHARED)
+set_tests_properties(crash_oom PROPERTIES LABELS "crash;timed")
 k2k_test(NAME process_namespace LABEL process TIMEOUT 300 SHARED)

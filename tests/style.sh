@@ -11,19 +11,21 @@ SOURCE=$1 ONLY=${2:-}
 DIR=$(mktemp -d)
 trap 'rm -rf "$DIR"' EXIT
 failed=0 ran=0
+declare -A before # what a check says of the sources as they are
+mkdir "$DIR/copy"
+(cd "$SOURCE" && tar -cf - CMakeLists.txt include lib tools scripts) | tar -xf - -C "$DIR/copy"
 
 # broken CHECK FILE SED-SCRIPT FINDING: CHECK must report FINDING once SED-SCRIPT has changed FILE
 broken() {
 	[[ -z $ONLY || $1 == "$ONLY" ]] || return 0
-	local check=$SOURCE/scripts/check-$1 file=$2 edit=$3 finding=$4 before after new status=0
-	rm -rf "$DIR/copy"
-	mkdir "$DIR/copy"
-	(cd "$SOURCE" && tar -cf - CMakeLists.txt include lib tools scripts) | tar -xf - -C "$DIR/copy"
-	before=$("$check" "$DIR/copy") || true
+	local check=$SOURCE/scripts/check-$1 file=$2 edit=$3 finding=$4 after new status=0
+	[[ -v before[$1] ]] || before[$1]=$("$check" "$DIR/copy") || true
 	[[ -e $DIR/copy/$file ]] || echo '/* SPDX-License-Identifier: LGPL-2.1-or-later */' >"$DIR/copy/$file"
 	sed -i "$edit" "$DIR/copy/$file"
 	after=$("$check" "$DIR/copy") || status=$?
-	new=$(comm -13 <(sort <<<"$before") <(sort <<<"$after"))
+	new=$(comm -13 <(sort <<<"${before[$1]}") <(sort <<<"$after"))
+	rm "$DIR/copy/$file"
+	[[ ! -e $SOURCE/$file ]] || cp -p "$SOURCE/$file" "$DIR/copy/$file"
 	ran=$((ran + 1))
 	if [[ $status == 1 && $new == *"$finding"* ]]; then
 		echo "ok check-$1 notices: $finding"
@@ -72,6 +74,7 @@ broken files tools/k2k-broker/main.c '$r '"$SOURCE/include/k2k/registry.h"$'\n$r
 broken files lib/map.c "\$a /* $(printf 'x%.0s' {1..100}) */" 'more than 100 columns'
 broken files lib/map.c '$a /* TO''DO */'                     'a TODO without a reason'
 broken files lib/map.c '$a /* see /wo''rk/main */'           'which is not in this project'
+broken files lib/map.c.orig ''                               'left behind by another tool'
 broken files scripts/check-files '1,2!b; 2d'                 'no SPDX-License-Identifier'
 
 broken version CMakeLists.txt 's/^project(\(.*\) VERSION 0/project(\1 VERSION 7/'  'registry.h: 0, but CMakeLists.txt says 7'

@@ -289,22 +289,22 @@ static void find_budget(struct reader *r)
 static void find_leases(struct reader *r)
 {
 	uint32_t tenant = some_tenant(&r->dice), slot;
-	struct k2k_holdings holdings;
+	struct k2k_lease_walk walk;
+	struct k2k_holding h;
 	uint64_t generation;
-	int code;
 
 	if (!find_tenant(r, tenant, &slot, &generation))
 		return;
-	code = k2k_lease_collect(&r->reg->map, slot, generation, &holdings);
-	if (code)
-		fail_msg("leases: %s (%s)", k2k_errname(code), k2k_error_detail()->text);
-	for (uint32_t i = 0; i < holdings.count; i++) {
-		const struct k2k_holding *h = &holdings.list[i];
+	k2k_lease_walk(&walk, &r->reg->map,
+	               &(struct k2k_lease_key){ .of = slot, .generation = generation });
+	while (k2k_lease_next(&walk, &h)) {
 		int memory = K2K_RESOURCE_GPU_MEMORY;
 
-		assert_int_equal(h->held[memory] % unit_of(tenant, 0), 0);
-		assert_int_equal((h->asked[memory] - h->ended[memory]) % unit_of(tenant, 0), 0);
+		assert_int_equal(h.held[memory] % unit_of(tenant, 0), 0);
+		assert_int_equal((h.asked[memory] - h.ended[memory]) % unit_of(tenant, 0), 0);
 	}
+	if (walk.code)
+		fail_msg("leases: %s (%s)", k2k_errname(walk.code), k2k_error_detail()->text);
 	look_at_tenant(r, TENANT_FOUND, slot, generation, id_of(tenant));
 	end_look();
 }

@@ -412,6 +412,7 @@ TEST(what_readers_stand_on_is_not_used_again_before_they_leave)
 	sizes.max_tenants = SLOTS;
 	sizes.max_engagements = COSTS;
 	sizes.max_budgets = BUDGETS;
+	sizes.max_kernels = 16;
 	sizes.max_leases = LEASES;
 	assert_int_equal(k2k_registry_create(t->name, &sizes, &admin), 0);
 	tokens = k2k_load_relaxed(&admin->map.defs->grace_token);

@@ -11,6 +11,7 @@ enum { READER_RECORDS = 2048 };
 struct reader {
 	struct k2k_registry *reg;
 	struct k2k_audit_cursor cursor;
+	struct k2k_audit_position further[K2K_AUDIT_FURTHER_RINGS_MAX];
 	struct k2k_audit_record records[READER_RECORDS];
 	size_t count;
 };
@@ -20,6 +21,8 @@ HARNESS_USED static void reader_open(struct reader *r, struct k2k_registry *reg)
 	memset(r, 0, sizeof *r);
 	r->reg = reg;
 	r->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
+	r->cursor.further = r->further;
+	r->cursor.further_count = K2K_AUDIT_FURTHER_RINGS_MAX;
 }
 
 /* Reads all that is there now. */

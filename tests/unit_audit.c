@@ -112,7 +112,12 @@ TEST(kernel_and_memory_rejections_are_told)
 TEST(changes_of_definitions_are_told_by_the_programs_name)
 {
 	struct k2k_budget budgets[] = { { 8, 800 }, { 9, 900 } };
-	struct k2k_quota quota = { sizeof quota, 0, 11, 22, 33, 2, budgets };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 11,
+		                   .max_gpu_memory_bytes = 22,
+		                   .max_concurrent_kernels = 33,
+		                   .budget_count = 2,
+		                   .budgets = budgets };
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 	static struct fixture f;
 
@@ -180,7 +185,12 @@ TEST(what_was_so_already_is_not_told)
 {
 	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 },          { 8, K2K_UNLIMITED },
 		                        { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
-	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 6, budgets };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 5,
+		                   .max_gpu_memory_bytes = 100,
+		                   .max_concurrent_kernels = 1,
+		                   .budget_count = 6,
+		                   .budgets = budgets };
 	static struct fixture f;
 
 	set_up(&f);

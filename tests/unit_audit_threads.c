@@ -21,12 +21,16 @@ static k2k_u32 stop;
 static void set_up(void)
 {
 	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
-	struct k2k_quota nothing = { sizeof nothing, 0, 0, 0, 0, 0, NULL };
+	struct k2k_quota nothing = { .size = sizeof nothing,
+		                     .max_messages_per_sec = 0,
+		                     .max_gpu_memory_bytes = 0,
+		                     .max_concurrent_kernels = 0 };
 
 	name = fresh_registry();
 	sizes.max_tenants = 16;
 	sizes.max_engagements = 64;
 	sizes.max_budgets = 16;
+	sizes.max_kernels = 16;
 	assert_int_equal(k2k_registry_create(name, &sizes, &admin), 0);
 	assert_int_equal(k2k_registry_open(name, K2K_ROLE_BROKER, NULL, &broker), 0);
 	inject_clock(broker);

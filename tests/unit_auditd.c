@@ -35,13 +35,15 @@ TEST(a_place_in_the_rings_survives_its_text)
 	position_pass(&p, 64, UINT64_MAX - 1, 0);
 	position_pass(&p, 7, 10, 5);
 	position_pass(&p, 8, 10, 1);
-	position_pass(&p, K2K_AUDIT_RINGS, 10, 1);
+	position_pass(&p, RINGS_MOST, 10, 1);
+	position_pass(&p, RINGS_MOST - 1, 20, 1);
 	back = round_trip(&p);
 	assert_int_equal(back.next[0], 2);
 	assert_int_equal(back.next[64], UINT64_MAX);
 	assert_int_equal(back.next[7], 15);
 	assert_int_equal(back.next[8], 11);
 	assert_int_equal(back.next[1], 1);
+	assert_int_equal(back.next[RINGS_MOST - 1], 21);
 }
 
 TEST(a_place_that_is_none_is_refused)
@@ -52,7 +54,7 @@ TEST(a_place_that_is_none_is_refused)
 		"{\"next\":{}}",
 		"{\"uuid\":5,\"next\":{}}",
 		"{\"uuid\":\"u\",\"next\":[]}",
-		"{\"uuid\":\"u\",\"next\":{\"129\":\"1\"}}",
+		"{\"uuid\":\"u\",\"next\":{\"2049\":\"1\"}}",
 		"{\"uuid\":\"u\",\"next\":{\"-1\":\"1\"}}",
 		"{\"uuid\":\"u\",\"next\":{\"1\":1}}",
 		"{\"uuid\":\"u\",\"next\":{\"1\":\"99999999999999999999\"}}",

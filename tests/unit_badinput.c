@@ -18,8 +18,18 @@ struct fixture {
 	struct bytes bytes;
 };
 
+/* The seconds in which agents last looked for deaths and at thresholds. */
+static void forget_seconds(struct bytes *bytes)
+{
+	size_t deaths = offsetof(struct k2k_shm_live, deaths_second);
+	size_t alerts = offsetof(struct k2k_shm_live, alerts_second);
+
+	memcpy(bytes->live_copy + deaths, bytes->live + deaths, sizeof(uint32_t));
+	memcpy(bytes->live_copy + alerts, bytes->live + alerts, sizeof(uint32_t));
+}
+
 /*
- * What a helper writes to the trail about earlier calls, a second later: the wake word and the
+ * What an agent writes to the trail about earlier calls, a second later: the wake word and the
  * events.
  */
 static void forget_trail(struct bytes *bytes)
@@ -29,6 +39,7 @@ static void forget_trail(struct bytes *bytes)
 	int found = 0;
 
 	memcpy(bytes->live_copy + wake, bytes->live + wake, sizeof(uint32_t));
+	forget_seconds(bytes);
 	for (uint32_t i = 0; i < header->section_count; i++) {
 		const struct k2k_shm_section *section = &header->sections[i];
 
@@ -68,6 +79,7 @@ static void set_up(struct fixture *f)
 	options.max_tenants = 16;
 	options.max_engagements = 64;
 	options.max_budgets = 16;
+	options.max_kernels = 16;
 	options.max_audit_events = 4; /* All bytes are compared after each call. */
 	f->name = fresh_registry();
 	assert_int_equal(k2k_registry_create(f->name, &options, NULL), 0);
@@ -79,6 +91,9 @@ static void set_up(struct fixture *f)
 	quota.budget_count = 1;
 	quota.budgets = &budget;
 	assert_int_equal(k2k_tenant_register(f->handles[K2K_ROLE_ADMIN], ID, &quota), 0);
+	assert_int_equal(k2k_budget_set_renewing(f->handles[K2K_ROLE_ADMIN], ID, RENEWING, 1000000,
+	                                         K2K_RENEWAL_DAY),
+	                 0);
 	bytes_open(&f->bytes, f->name);
 }
 
@@ -307,6 +322,7 @@ TEST(a_closed_handle_is_invalid_in_every_call)
 					           what_of(&table[i], role, variant));
 			}
 		assert_int_equal(k2k_registry_close(&kept), K2K_EINVAL);
+		forget_seconds(&f.bytes);
 		CHECK_BYTES(&f.bytes, "a closed handle");
 		CHECK_TRACES(&before, f.name, "a closed handle");
 	}
@@ -589,6 +605,7 @@ TEST(open_and_destroy_refuse_wrong_arguments_and_leave_nothing)
 	assert_int_equal(k2k_registry_destroy("no-such-registry", 0, NULL), K2K_ENOREGISTRY);
 	assert_int_equal(k2k_registry_create(f.name, NULL, &reg), K2K_EEXIST);
 	assert_null(reg);
+	forget_seconds(&f.bytes);
 	CHECK_BYTES(&f.bytes, "open and destroy with wrong arguments");
 	CHECK_TRACES(&before, f.name, "open and destroy with wrong arguments");
 }
@@ -609,6 +626,7 @@ TEST(the_65th_broker_is_refused_and_leaves_nothing)
 	                 K2K_ENOBROKERSLOT);
 	assert_null(one_more);
 	CHECK_TRACES(&before, f.name, "the 65th broker");
+	forget_seconds(&f.bytes);
 	CHECK_BYTES(&f.bytes, "the 65th broker");
 	assert_int_equal(k2k_registry_close(&brokers[17]), 0);
 	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &one_more), 0);
@@ -633,27 +651,28 @@ TEST(lists_with_too_little_room_say_how_much_is_needed)
 		assert_int_equal(k2k_budget_set(f.handles[K2K_ROLE_ADMIN], ID, e, e), 0);
 	budgets[2].id = 99;
 	assert_int_equal(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], ID, budgets, 2, &count), 0);
-	assert_int_equal(count, 6);
+	assert_int_equal(count, 7);
 	assert_int_equal(budgets[2].id, 99);
 	assert_int_equal(k2k_budget_list(f.handles[K2K_ROLE_OBSERVER], K2K_TENANT_UNSPECIFIED, NULL,
 	                                 0, &count),
 	                 0);
-	assert_int_equal(count, 6);
+	assert_int_equal(count, 7);
 }
 
 TEST(every_code_has_a_name_and_a_text_of_its_own)
 {
 	static const int codes[] = {
-		K2K_OK,           K2K_EPERM,     K2K_ENOREGISTRY,
-		K2K_EIO,          K2K_ENOMEM,    K2K_EBUSY,
-		K2K_EEXIST,       K2K_EINVAL,    K2K_EFULL,
-		K2K_EUNSPECIFIED, K2K_ENOTENANT, K2K_ENOBUDGET,
-		K2K_ERATE,        K2K_EBUDGET,   K2K_EKERNELS,
-		K2K_EGPUMEM,      K2K_EUNBOOKED, K2K_EGONE,
-		K2K_ENOTHELD,     K2K_ESTALE,    K2K_ENOBROKERSLOT,
-		K2K_ELAYOUT,      K2K_EBOOT,     K2K_EOWNER,
-		K2K_ECORRUPT,     K2K_EFENCED,   K2K_EFORKED,
-		K2K_EROLE,        K2K_ENOAUDIT,
+		K2K_OK,           K2K_EPERM,        K2K_ENOREGISTRY,
+		K2K_EIO,          K2K_ENOMEM,       K2K_EBUSY,
+		K2K_EEXIST,       K2K_EINVAL,       K2K_EFULL,
+		K2K_EUNSPECIFIED, K2K_ENOTENANT,    K2K_ENOBUDGET,
+		K2K_ERATE,        K2K_EBUDGET,      K2K_EKERNELS,
+		K2K_EGPUMEM,      K2K_EUNBOOKED,    K2K_EGONE,
+		K2K_ENOTHELD,     K2K_ESTALE,       K2K_ENOBROKERSLOT,
+		K2K_ELAYOUT,      K2K_EBOOT,        K2K_EOWNER,
+		K2K_ECORRUPT,     K2K_EFENCED,      K2K_EFORKED,
+		K2K_EROLE,        K2K_ENOAUDIT,     K2K_ESUSPENDED,
+		K2K_ENOKERNEL,    K2K_ECROSSTENANT,
 	};
 	const int count = sizeof codes / sizeof codes[0];
 	static char text[1 << 20];

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "handle.h"
+#include "rate.h"
 #include "k2k/registry.h"
 
 enum { TENANTS = 6 };
@@ -37,7 +38,12 @@ static void set_up(void)
 	struct k2k_create_options sizes = K2K_CREATE_OPTIONS_INIT;
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 	struct k2k_budget budget = { 1, 1000000 };
-	struct k2k_quota quota = { sizeof quota, 0, 1000, 1000, 10, 1, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 1000,
+		                   .max_gpu_memory_bytes = 1000,
+		                   .max_concurrent_kernels = 10,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 	struct k2k_broker_info list[K2K_BROKERS_MAX];
 	size_t count;
 
@@ -85,7 +91,7 @@ static struct k2k_shm_cell *cell_of(k2k_tenant_id id)
 
 static struct k2k_shm_lease *lease_of(k2k_tenant_id id, struct k2k_registry *broker)
 {
-	uint32_t link = map->lease_rows[slot_of[id]].record[broker->broker.slot];
+	uint32_t link = *k2k_map_lease_link(map, slot_of[id], broker->broker.slot);
 
 	if (link == 0)
 		fail_msg("no lease record");
@@ -195,7 +201,7 @@ TEST(a_window_of_the_future_is_damage_and_one_of_the_past_is_over)
 	set_up();
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	for (int bit = 34; bit < 64; bit++) {
-		cell_of(1)->window = (uint64_t)(now.tv_sec + 10) << K2K_WINDOW_BASE_BITS |
+		cell_of(1)->window = k2k_rate_pack_second((uint64_t)now.tv_sec + 10, 1) |
 		                     UINT64_C(1) << bit;
 		corrupt(k2k_message_admit(a, 1, tag, 1, &verdict), "admit");
 		corrupt(k2k_message_record(a, 1), "record");
@@ -208,13 +214,14 @@ TEST(a_window_of_the_future_is_damage_and_one_of_the_past_is_over)
 	assert_int_equal(get(1).admitted_total, 3);
 	assert_int_equal(get(1).rejected_total.rate, 0);
 	cell_of(1)->window = 0;
-	cell_of(1)->admitted = UINT64_MAX - 2;
-	assert_int_equal(get(1).admitted_total, UINT64_MAX - 2);
+	cell_of(1)->admitted = K2K_HOT - 3; /* the highest bit is not of the total */
+	assert_int_equal(get(1).admitted_total, K2K_HOT - 3);
 	assert_int_equal(k2k_message_admit(a, 1, tag, 1000, NULL), 0);
 	assert_int_equal(get(1).admitted_total, 997);
 	do {
 		clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-		cell_of(1)->window = (uint64_t)(now.tv_sec + 1) << K2K_WINDOW_BASE_BITS | 997;
+		cell_of(1)->window = k2k_rate_pack_second((uint64_t)now.tv_sec + 1, 1);
+		cell_of(1)->ceiling = 997;
 		verdict.window = 0;
 		assert_int_equal(k2k_message_admit(a, 1, tag, 1000, &verdict), 0);
 		assert_int_equal(k2k_message_admit(a, 1, tag, 1, &verdict), K2K_ERATE);
@@ -248,8 +255,9 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 		char what[64];
 
 		snprintf(what, sizeof what, "lease row, damage %d", kind);
-		map->lease_rows[slot_of[1]].record[whose->broker.slot] =
-			kind < 2 ? map->sizes.leases + 1 : UINT32_MAX;
+		*k2k_map_lease_link(map, slot_of[1],
+		                    whose->broker.slot) = kind < 2 ? map->sizes.leases + 1
+		                                                   : UINT32_MAX;
 		corrupt(k2k_tenant_get(observer, 1, &info), what);
 		corrupt(k2k_lease_list(observer, 1, list, 8, &count), what);
 		/* A list of all tenants still shows the others. */
@@ -274,7 +282,7 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 		found_by_check("I4", what);
 	}
 	/* Repair restores the link: what was held is held, and can be given back. */
-	map->lease_rows[slot_of[1]].record[a->broker.slot] = UINT32_MAX;
+	*k2k_map_lease_link(map, slot_of[1], a->broker.slot) = UINT32_MAX;
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	/* the row's word, and the record it should lead to */
 	assert_int_equal(repaired.damaged, 2);
@@ -287,8 +295,8 @@ TEST(rows_of_leases_that_lead_outside_are_told_and_repaired)
 	 */
 	bytes_restore(&bytes);
 	cell_of(1)->lease_brokers = 0;
-	map->lease_rows[slot_of[1]].record[b->broker.slot] =
-		map->lease_rows[slot_of[1]].record[a->broker.slot];
+	*k2k_map_lease_link(map, slot_of[1], b->broker.slot) = *k2k_map_lease_link(map, slot_of[1],
+	                                                                           a->broker.slot);
 	assert_int_equal(get(1).kernels, 0);
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	assert_int_equal(get(1).kernels, 4);
@@ -416,7 +424,7 @@ TEST(slots_of_brokers_that_are_damaged_are_told)
 	map->slots[9].owner = 5;
 	found_by_check("I6", "an owner that is nobody");
 	/* The owner is dead: the next broker takes its slot. */
-	for (int i = 0; i < K2K_SLOTS; i++)
+	for (uint32_t i = 0; i < map->sizes.slots; i++)
 		if (map->slots[i].owner == 0)
 			map->slots[i].owner = (UINT64_C(1) << 61) + 99 + (uint64_t)i;
 	assert_int_equal(k2k_broker_list(observer, list, K2K_BROKERS_MAX, &count), 0);
@@ -538,8 +546,8 @@ static size_t interesting(size_t offsets[8192])
 		{ map->ledger_heads, (map->ledger_mask + 1) * sizeof *map->ledger_heads },
 		{ map->ledger, (2 * TENANTS + 2) * sizeof *map->ledger },
 		{ map->leases, (2 * TENANTS + 2) * sizeof *map->leases },
-		{ map->lease_rows, 32 },
-		{ map->lease_rows + 1, 32 },
+		{ k2k_map_lease_link(map, 0, 0), 32 },
+		{ k2k_map_lease_link(map, 1, 0), 32 },
 	};
 	size_t count = 0;
 

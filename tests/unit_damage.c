@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #endif
 #include "damage.h"
+#include "rate.h"
 
 #include <fcntl.h>
 
@@ -253,7 +254,12 @@ static uint64_t all_costs(void)
 static void others_are_administered(void)
 {
 	struct k2k_budget budget = { 1, 5 };
-	struct k2k_quota quota = { sizeof quota, 0, 10, 10, 1, 1, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 10,
+		                   .max_gpu_memory_bytes = 10,
+		                   .max_concurrent_kernels = 1,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 
 	assert_int_equal(k2k_tenant_register(d.admin, 1000, &quota), 0);
 	assert_int_equal(k2k_tenant_update(d.admin, 1000, &quota, K2K_UPDATE_RATE), 0);
@@ -360,7 +366,9 @@ TEST(a_window_that_has_not_come_costs_its_tenant_a_second)
 	while (d.map.tenants[slot].id != 2)
 		slot++;
 	total = d.map.cells[slot].admitted;
-	d.map.cells[slot].window = (second + 100) << K2K_WINDOW_BASE_BITS | total;
+	d.map.cells[slot].window = k2k_rate_pack_second(
+		second + 100, K2K_SELECT_VERSION(d.map.tenants[slot].select));
+	d.map.cells[slot].ceiling = total;
 	corrupt(k2k_message_admit(d.a, 2, damage_tag, 1, NULL));
 	assert_int_equal(k2k_message_admit(d.a, 3, damage_tag, 1, NULL), 0);
 	/* Its row can be read, and is flagged as damaged. */
@@ -386,13 +394,13 @@ TEST(leases_that_nothing_leads_to_come_back_with_what_they_hold)
 		slot++;
 	for (int kind = 0; kind < 6; kind++) {
 		struct k2k_tenant_info info = { .size = sizeof info };
-		uint32_t own = d.map.lease_rows[slot].record[d.a->broker.slot],
-			 other = d.map.lease_rows[slot].record[d.b->broker.slot];
+		uint32_t own = *k2k_map_lease_link(&d.map, slot, d.a->broker.slot),
+			 other = *k2k_map_lease_link(&d.map, slot, d.b->broker.slot);
 
 		switch (kind) {
-		case 0: d.map.lease_rows[slot].record[d.a->broker.slot] = other; break;
-		case 1: d.map.lease_rows[slot].record[d.a->broker.slot] = 0; break;
-		case 2: d.map.lease_rows[slot].record[d.a->broker.slot] = UINT32_MAX; break;
+		case 0: *k2k_map_lease_link(&d.map, slot, d.a->broker.slot) = other; break;
+		case 1: *k2k_map_lease_link(&d.map, slot, d.a->broker.slot) = 0; break;
+		case 2: *k2k_map_lease_link(&d.map, slot, d.a->broker.slot) = UINT32_MAX; break;
 		case 3: d.map.cells[slot].lease_brokers = 0; break;
 		case 4: d.map.leases[own - 1].state ^= 1; break; /* idle */
 		default: d.map.leases[own - 1].whose ^= UINT64_C(1) << 33 | 1; break;
@@ -416,7 +424,7 @@ TEST(final_totals_are_had_of_a_damaged_tenant)
 	damage_populate(&d);
 	while (d.map.tenants[slot].id != 1)
 		slot++;
-	d.map.lease_rows[slot].record[d.b->broker.slot] = UINT32_MAX;
+	*k2k_map_lease_link(&d.map, slot, d.b->broker.slot) = UINT32_MAX;
 	/* No helper answers here, so these totals are those counted so far. */
 	assert_int_equal(k2k_tenant_deregister(d.admin, 1, &totals), 0);
 	assert_int_equal(totals.gpu_ns_total, 150);
@@ -452,7 +460,7 @@ TEST(a_follower_that_cannot_be_is_repaired)
 
 	damage_populate(&d);
 	d.map.followers[3].owner = 77;
-	d.map.followers[4].reserved1[2] = 1;
+	d.map.followers[4].reserved0[1] = 1;
 	assert_int_equal(k2k_registry_check(d.observer, NULL, 0, &count), 0);
 	assert_int_equal(count, 2);
 	assert_true(repair().damaged > 0);

@@ -2,6 +2,8 @@
 /*
  * unit_leases.c - kernel slots, GPU memory and registrations, as one process sees them.
  */
+#include <pthread.h>
+
 #include "registry_fixture.h"
 
 TEST(gpu_memory_is_exact_to_the_byte)
@@ -192,5 +194,86 @@ TEST(info_counts_what_there_is)
 	assert_int_equal(info.unknown_tenant_total, 3);
 	assert_int_equal(info.cross_tenant_total, 1);
 	assert_int_equal(info.generation, 1);
+	fixture_close(&f);
+}
+
+/* ---- threads of one broker ------------------------------------------------------------- */
+
+enum { CROWD = 4, CROWD_TENANTS = 40, CROWD_LIMIT = 2, CROWD_ROUNDS = 20000 };
+
+struct crowd {
+	struct k2k_registry *reg;
+	_Atomic int held[CROWD_TENANTS]; /* a count of each tenant's, beside the registry's */
+	_Atomic int granted, number;
+};
+
+static void hold_and_give_back(struct crowd *crowd, k2k_tenant_id id, bool reserves)
+{
+	struct k2k_reservation reservation = K2K_RESERVATION_INIT;
+	struct k2k_lease lease = K2K_LEASE_INIT;
+	int code = k2k_kernel_acquire(crowd->reg, id, &lease, NULL);
+
+	if (code == K2K_EKERNELS)
+		return;
+	assert_int_equal(code, 0);
+	assert_true(atomic_fetch_add(&crowd->held[id - 1], 1) < CROWD_LIMIT);
+	if (reserves)
+		assert_int_equal(
+			k2k_usage_reserve(crowd->reg, id, tag_of(1, id), 1, &reservation, NULL), 0);
+	atomic_fetch_add(&crowd->granted, 1);
+	atomic_fetch_sub(&crowd->held[id - 1], 1);
+	assert_int_equal(k2k_kernel_release(crowd->reg, &lease), 0);
+	if (reserves)
+		assert_int_equal(k2k_usage_commit(crowd->reg, &reservation, 1), 0);
+}
+
+static void *takes_and_gives_back(void *argument)
+{
+	struct crowd *crowd = argument;
+	uint64_t random = (uint64_t)atomic_fetch_add(&crowd->number, 1) + 1;
+
+	for (int i = 0; i < CROWD_ROUNDS; i++) {
+		k2k_tenant_id id;
+
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		/* in turn: all threads take the same tenant's, and each another one */
+		id = i / 50 % 2 ? 1 + (random >> 33) % CROWD_TENANTS : 1;
+		hold_and_give_back(crowd, id, i % 4 == 0);
+	}
+	return NULL;
+}
+
+/*
+ * The table has one record more than the threads can hold at once, so they take each other's all
+ * the time. Afterwards each record can be had, and nothing is held.
+ */
+TEST(threads_of_one_broker_take_and_give_back_side_by_side)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	struct k2k_quota quota = quota_standard();
+	struct crowd crowd = { .reg = NULL };
+	struct k2k_registry *other;
+	pthread_t threads[CROWD];
+	struct fixture f;
+
+	options.max_tenants = CROWD_TENANTS;
+	options.max_leases = 2 * CROWD;
+	fixture_open_sized(&f, &options);
+	quota.max_concurrent_kernels = CROWD_LIMIT;
+	for (k2k_tenant_id id = 1; id <= CROWD_TENANTS; id++)
+		assert_int_equal(k2k_tenant_register(f.admin, id, &quota), 0);
+	crowd.reg = f.broker;
+	for (int i = 0; i < CROWD; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, takes_and_gives_back, &crowd),
+		                 0);
+	for (int i = 0; i < CROWD; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_true(crowd.granted > 0);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &other), 0);
+	for (k2k_tenant_id id = 1; id <= 2 * CROWD; id++) {
+		assert_int_equal(info_of(f.admin, id).kernels, 0);
+		assert_int_equal(k2k_kernel_acquire(other, id, NULL, NULL), 0);
+	}
+	assert_int_equal(k2k_registry_close(&other), 0);
 	fixture_close(&f);
 }

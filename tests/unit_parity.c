@@ -18,6 +18,15 @@ struct bytes {
 	unsigned char *defs, *live;
 };
 
+/* Reads shared memory while the agent writes its word there: a race that is meant. */
+#define UNORDERED __attribute__((no_sanitize("thread")))
+
+UNORDERED static void copy_bytes(unsigned char *to, const volatile void *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		to[i] = ((const volatile unsigned char *)from)[i];
+}
+
 /*
  * Copies all bytes once the broker's helper has answered its requests: from then on the helper
  * writes nothing by itself.
@@ -29,16 +38,24 @@ static struct bytes bytes_take(const struct fixture *f)
 
 	assert_true(copy.defs && copy.live);
 	WAIT_UNTIL(reg->map.slots[reg->broker.slot].ack == reg->map.defs->grace_token, 10);
-	memcpy(copy.defs, reg->map.defs, reg->defs.bytes);
-	memcpy(copy.live, reg->map.live, reg->live.bytes);
+	copy_bytes(copy.defs, reg->map.defs, reg->defs.bytes);
+	copy_bytes(copy.live, reg->map.live, reg->live.bytes);
 	return copy;
 }
 
-static void bytes_compare(const char *what, const char *object, unsigned char *before,
-                          const void *now, size_t bytes)
+/* The broker's agent writes these words once a second. */
+static bool is_agents(const char *object, size_t byte)
+{
+	return strcmp(object, "live") == 0 &&
+	       (byte / 4 == offsetof(struct k2k_shm_live, deaths_second) / 4 ||
+	        byte / 4 == offsetof(struct k2k_shm_live, alerts_second) / 4);
+}
+
+UNORDERED static void bytes_compare(const char *what, const char *object, unsigned char *before,
+                                    const void *now, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++)
-		if (before[i] != ((const unsigned char *)now)[i])
+		if (before[i] != ((const volatile unsigned char *)now)[i] && !is_agents(object, i))
 			fail_msg("%s: byte %zu of %s was changed", what, i, object);
 	free(before);
 }
@@ -366,7 +383,12 @@ TEST(a_verdict_of_what_is_unlimited_says_so)
 TEST(waiting_helps_against_a_rate_only)
 {
 	struct k2k_budget budget = { 7, 100 };
-	struct k2k_quota quota = { sizeof quota, 0, 2, 100, 1, 1, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 2,
+		                   .max_gpu_memory_bytes = 100,
+		                   .max_concurrent_kernels = 1,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 	struct k2k_verdict v = K2K_VERDICT_INIT;
 	struct fixture f;
 
@@ -437,7 +459,12 @@ TEST(repeats_of_each_rejection_are_coalesced_exactly)
 		         { K2K_AUDIT_KIND_UNKNOWN_TENANT, 17 } };
 	struct k2k_audit_stats stats = { .size = sizeof stats };
 	struct k2k_budget budget = { 7, 0 };
-	struct k2k_quota quota = { sizeof quota, 0, 1, 100, 0, 1, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 1,
+		                   .max_gpu_memory_bytes = 100,
+		                   .max_concurrent_kernels = 0,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 	struct fixture f;
 
 	fixture_open(&f);
@@ -490,7 +517,12 @@ static void *hold_up(void *fixture)
 TEST(an_attempt_that_waits_for_room_is_told_once)
 {
 	struct k2k_budget budgets[] = { { 1, 10 }, { 2, 20 } };
-	struct k2k_quota quota = { sizeof quota, 0, 1, 1, 1, 2, budgets };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 1,
+		                   .max_gpu_memory_bytes = 1,
+		                   .max_concurrent_kernels = 1,
+		                   .budget_count = 2,
+		                   .budgets = budgets };
 	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
 	struct fixture f;
 	pthread_t reader;
@@ -533,7 +565,7 @@ TEST(info_says_whether_there_is_a_sink)
 	assert_int_equal(k2k_registry_set_audit_sink(f.broker, NULL, NULL), 0);
 	assert_int_equal(k2k_registry_info(f.broker, &info), 0);
 	assert_int_equal(info.flags, 0);
-	info.flags = 1u << 2;
+	info.flags = 1u << 31;
 	assert_int_equal(k2k_registry_info(f.broker, &info), K2K_EINVAL);
 	fixture_close(&f);
 }

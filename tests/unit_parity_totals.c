@@ -22,7 +22,12 @@ static uint64_t realtime_ns(void)
 static void use_everything(struct fixture *f, k2k_tenant_id id)
 {
 	struct k2k_budget budget = { 7, 100 };
-	struct k2k_quota quota = { sizeof quota, 0, 12, 100, 2, 1, &budget };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 12,
+		                   .max_gpu_memory_bytes = 100,
+		                   .max_concurrent_kernels = 2,
+		                   .budget_count = 1,
+		                   .budgets = &budget };
 
 	assert_int_equal(k2k_tenant_register(f->admin, id, &quota), 0);
 	assert_int_equal(k2k_message_admit(f->broker, id, no_tag, 4, NULL), 0);
@@ -94,7 +99,12 @@ static uint64_t budget_of(const struct fixture *f, uint64_t engagement)
 TEST(a_change_keeps_every_total_and_the_time_of_registration)
 {
 	struct k2k_budget budgets[] = { { 7, K2K_UNLIMITED }, { 9, 5 } };
-	struct k2k_quota quota = { sizeof quota, 0, 20, 200, 5, 2, budgets };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 20,
+		                   .max_gpu_memory_bytes = 200,
+		                   .max_concurrent_kernels = 5,
+		                   .budget_count = 2,
+		                   .budgets = budgets };
 	uint64_t from = realtime_ns(), to;
 	struct k2k_tenant_info before;
 	struct fixture f;
@@ -202,7 +212,10 @@ TEST(final_totals_are_all_that_was_counted)
 TEST(a_place_keeps_nothing_of_the_tenant_before)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
-	struct k2k_quota quota = { sizeof quota, 0, 1, 100, 2, 0, NULL };
+	struct k2k_quota quota = { .size = sizeof quota,
+		                   .max_messages_per_sec = 1,
+		                   .max_gpu_memory_bytes = 100,
+		                   .max_concurrent_kernels = 2 };
 	struct k2k_tenant_info info;
 	struct fixture f;
 	size_t count;

@@ -74,7 +74,10 @@ TEST(a_register_killed_before_its_commit_did_not_happen)
 	begin(&f, K2K_OP_REGISTER);
 	assert_int_equal(k2k_tenant_build(&f.admin->map, 5, &some_limits, &key.slot, &key.gen), 0);
 	assert_int_equal(k2k_ledger_obtain(&f.admin->map, &claimer, &key, &record), 0);
-	assert_int_equal(k2k_budget_add(&f.admin->map, &key, 1, 100, record), 0);
+	assert_int_equal(k2k_budget_add(&f.admin->map, &key, 1,
+	                                &(struct k2k_budget_record){ .budget_ns = 100,
+	                                                             .ledger = record + 1 }),
+	                 0);
 	die(&f);
 	assert_false(is_registered(f.broker, 5));
 	next_operation(&f);
@@ -171,7 +174,10 @@ static void make_update(struct fixture *f, uint32_t *slot)
 	key.slot = *slot;
 	assert_int_equal(k2k_ledger_obtain(&f->admin->map, &claimer, &key, &record), 0);
 	assert_int_equal(k2k_budget_find(&f->admin->map, &key, 1, &index), 0);
-	assert_int_equal(k2k_budget_add(&f->admin->map, &key, 2, 5000, record), 0);
+	assert_int_equal(k2k_budget_add(&f->admin->map, &key, 2,
+	                                &(struct k2k_budget_record){ .budget_ns = 5000,
+	                                                             .ledger = record + 1 }),
+	                 0);
 	k2k_budget_end(&f->admin->map, index, 2);
 	key.key = 8;
 	assert_int_equal(k2k_budget_find(&f->admin->map, &key, 1, &index), 0);
@@ -217,7 +223,7 @@ TEST(an_update_killed_after_its_commit_happened)
 
 	fixture_open(&f);
 	make_update(&f, &slot);
-	k2k_tenant_flip(&f.admin->map, slot);
+	k2k_tenant_flip(&f.admin->map, slot, 0);
 	die(&f);
 	assert_int_equal(info_of(f.broker, 5).max_messages_per_sec, 10);
 	assert_int_equal(budget_of(&f, 7), 5000);

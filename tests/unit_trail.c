@@ -75,7 +75,7 @@ static void check_rejection(uint32_t kind, int code, enum k2k_audit_level level,
 
 TEST(each_rejection_is_an_event_with_its_fields)
 {
-	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 1, &(struct k2k_budget){ 7, 1000 } };
+	struct k2k_quota quota = quota_of(5, 100, 1, 1, &(struct k2k_budget){ 7, 1000 });
 	struct k2k_lease kept = K2K_LEASE_INIT;
 	struct fixture f;
 	const struct k2k_audit_record *e;
@@ -149,9 +149,7 @@ static void check_change(uint32_t kind, size_t number, k2k_tenant_id tenant, uin
 
 TEST(each_change_is_an_event_with_its_fields)
 {
-	struct k2k_quota quota = {
-		sizeof quota, 0, 500, 4096, 3, 1, &(struct k2k_budget){ 7, 1000 }
-	};
+	struct k2k_quota quota = quota_of(500, 4096, 3, 1, &(struct k2k_budget){ 7, 1000 });
 	struct k2k_open_options options = { .size = sizeof options, .actor = "tests of the trail" };
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 	struct k2k_repair_info repaired = { .size = sizeof repaired };
@@ -180,7 +178,7 @@ TEST(each_change_is_an_event_with_its_fields)
 	/* One call, once all events are closed, returns them in order of time. */
 	WAIT_UNTIL((reader_open(&r, f.admin), reader_take(&r, 0), r.cursor.waiting == 0), 10);
 	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 0, 1, 1, 500, 4096, 3, 1, 15);
-	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, 0);
+	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, K2K_RENEWAL_NEVER);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 7);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, 1000);
 	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 0, 1, 1, 2, 0, 0, 0, K2K_UPDATE_RATE);
@@ -211,7 +209,7 @@ TEST(an_event_tells_what_differs_from_what_was_in_force)
 	struct k2k_budget budgets[] = { { 9, 7 }, { 5, 1000 },          { 8, K2K_UNLIMITED },
 		                        { 6, 1 }, { 9, K2K_UNLIMITED }, { 6, 60 } };
 	struct k2k_open_options options = { .size = sizeof options, .actor = "tests of the trail" };
-	struct k2k_quota quota = { sizeof quota, 0, 5, 100, 1, 6, budgets };
+	struct k2k_quota quota = quota_of(5, 100, 1, 6, budgets);
 	struct k2k_registry *admin;
 	struct fixture f;
 
@@ -242,7 +240,7 @@ TEST(an_event_tells_what_differs_from_what_was_in_force)
 	assert_int_equal(r.count, 5);
 	CHECK_CHANGE(K2K_AUDIT_KIND_UPDATE, 0, 1, 1, 0, 101, 0, 2,
 	             K2K_UPDATE_GPU_MEMORY | K2K_UPDATE_BUDGETS);
-	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, 0);
+	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, K2K_RENEWAL_NEVER);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 5);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->limit, K2K_UNLIMITED);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 1)->tag.engagement_id, 6);
@@ -787,11 +785,14 @@ TEST(a_ring_of_one_event_has_the_newest)
 TEST(every_kind_has_a_name_a_level_and_a_type)
 {
 	assert_string_equal(k2k_audit_kind_name(0), "unknown");
-	assert_string_equal(k2k_audit_kind_name(16), "unknown");
+	assert_string_equal(k2k_audit_kind_name(K2K_EVENT_KINDS), "unknown");
 	assert_string_equal(k2k_audit_kind_name(UINT32_MAX), "unknown");
 	assert_string_equal(k2k_audit_kind_name(K2K_AUDIT_KIND_BROKER_DEAD), "broker_dead");
 	assert_int_equal(k2k_audit_kind_level(K2K_AUDIT_KIND_BROKER_DEAD), K2K_AUDIT_WARNING);
+	assert_string_equal(k2k_audit_kind_name(K2K_AUDIT_KIND_SUSPENDED), "suspended");
+	assert_int_equal(k2k_audit_kind_level(K2K_AUDIT_KIND_SUSPENDED), K2K_AUDIT_WARNING);
 	for (uint32_t i = 1; i < K2K_EVENT_KINDS; i++)
-		for (uint32_t j = 0; j < i; j++)
-			assert_true(strcmp(k2k_audit_kind_name(i), k2k_audit_kind_name(j)) != 0);
+		for (uint32_t j = i > K2K_AUDIT_KIND_FINAL_TOTALS; j < i; j++)
+			assert_true(strcmp(k2k_audit_kind_name(i), k2k_audit_kind_name(j)) != 0 ||
+			            strcmp(k2k_audit_kind_name(i), "unknown") == 0);
 }

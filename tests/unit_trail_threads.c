@@ -139,7 +139,8 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 		assert_int_equal(pthread_create(&flooders[i].thread, NULL, flood, &flooders[i]), 0);
 	}
 	for (int last = 0; !last;) {
-		if (now_ns() >= end && !stop) {
+		/* beside other load, the threads may not even have begun */
+		if (now_ns() >= end && taken > 0 && !stop) {
 			stop = 1;
 			for (int i = 0; i < THREADS; i++) {
 				assert_int_equal(pthread_join(flooders[i].thread, NULL), 0);
@@ -180,7 +181,6 @@ static void flood_and_read(uint64_t events, uint32_t flags, uint64_t for_ns)
 	assert_int_equal(next, calls + 1);
 	if (!flags)
 		assert_int_equal(taken + lost, calls);
-	assert_true(taken > 0);
 	assert_int_equal(k2k_registry_close(&observer), 0);
 	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_BROKER, NULL, &f.broker), 0);
 	fixture_close(&f);

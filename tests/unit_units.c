@@ -346,55 +346,92 @@ TEST(a_short_size_is_exact_where_that_is_short_and_never_more_than_it_is)
 
 /* ---- rates ----------------------------------------------------------------------- */
 
-TEST(a_rate_is_a_whole_number_a_second)
+static int rate(const char *text, uint64_t *value, struct units_fault *fault)
 {
-	reads(units_parse_rate, "5000/s", 5000);
-	reads(units_parse_rate, "5k/s", 5000);
-	reads(units_parse_rate, "5M/s", 5000000);
-	reads(units_parse_rate, "5G/s", UINT64_C(5000000000));
-	reads(units_parse_rate, "1.5k/s", 1500);
-	reads(units_parse_rate, "0", 0);
-	reads(units_parse_rate, "0/s", 0);
-	reads(units_parse_rate, "unlimited", UINT64_MAX);
-	refuses(units_parse_rate, "0.5/s", 2, "even");
-	refuses(units_parse_rate, "1.0005k/s", 2, "even");
+	uint32_t period;
+
+	return units_parse_rate(text, value, &period, fault);
 }
 
-TEST(a_limit_of_a_longer_window_is_refused_and_not_converted)
+TEST(a_rate_is_a_whole_number_a_second)
 {
-	refuses(units_parse_rate, "6000/min", 6, "windows of a minute do not exist yet");
-	refuses(units_parse_rate, "6k/min", 4, "windows of a minute do not exist yet");
-	refuses(units_parse_rate, "0/min", 3, "windows of a minute do not exist yet");
-	refuses(units_parse_rate, "500/h", 5, "windows of an hour do not exist yet");
-	refuses(units_parse_rate, "10k/day", 5, "windows of a day do not exist yet");
+	reads(rate, "5000/s", 5000);
+	reads(rate, "5k/s", 5000);
+	reads(rate, "5M/s", 5000000);
+	reads(rate, "5G/s", UINT64_C(5000000000));
+	reads(rate, "1.5k/s", 1500);
+	reads(rate, "0", 0);
+	reads(rate, "0/s", 0);
+	reads(rate, "unlimited", UINT64_MAX);
+	refuses(rate, "0.5/s", 2, "even");
+	refuses(rate, "1.0005k/s", 2, "even");
+}
+
+static void reads_rate(const char *text, uint64_t expected, uint32_t expected_period)
+{
+	struct units_fault fault = { 0, "" };
+	uint64_t value = UNTOUCHED;
+	uint32_t period = UINT32_MAX;
+
+	if (units_parse_rate(text, &value, &period, &fault))
+		fail_msg("'%s' is refused: %s at position %zu", text, fault.what, fault.position);
+	assert_int_equal(value, expected);
+	assert_int_equal(period, expected_period);
+}
+
+TEST(a_rate_has_a_period_that_is_not_converted)
+{
+	reads_rate("6000/s", 6000, UNITS_PER_SECOND);
+	reads_rate("6000/min", 6000, UNITS_PER_MINUTE);
+	reads_rate("6k/min", 6000, UNITS_PER_MINUTE);
+	reads_rate("0/min", 0, UNITS_PER_MINUTE);
+	reads_rate("500/h", 500, UNITS_PER_HOUR);
+	reads_rate("10k/day", 10000, UNITS_PER_DAY);
+	reads_rate("0", 0, UNITS_PER_SECOND);
+	reads_rate("unlimited", UINT64_MAX, UNITS_PER_SECOND);
+}
+
+TEST(a_refused_rate_leaves_its_period_alone)
+{
+	static const char *const bad[] = { MAX "/min", "5/week", "0.5/h", "5" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct units_fault fault;
+		uint64_t value = UNTOUCHED;
+		uint32_t period = 77;
+
+		assert_int_equal(units_parse_rate(bad[i], &value, &period, &fault), -1);
+		assert_int_equal(value, UNTOUCHED);
+		assert_int_equal(period, 77);
+	}
 }
 
 TEST(a_rate_ends_one_below_unlimited)
 {
-	reads(units_parse_rate, "18446744073709551614/s", UINT64_MAX - 1);
-	reads(units_parse_rate, "18446744073.709551614G/s", UINT64_MAX - 1);
-	refuses(units_parse_rate, MAX "/s", 1, "too large");
-	refuses(units_parse_rate, "18446744073709551616/s", 1, "too large");
-	refuses(units_parse_rate, "18446744074G/s", 1, "too large");
+	reads(rate, "18446744073709551614/s", UINT64_MAX - 1);
+	reads(rate, "18446744073.709551614G/s", UINT64_MAX - 1);
+	refuses(rate, MAX "/s", 1, "too large");
+	refuses(rate, "18446744073709551616/s", 1, "too large");
+	refuses(rate, "18446744074G/s", 1, "too large");
 }
 
 TEST(a_rate_with_another_unit_is_refused_where_it_goes_wrong)
 {
-	refuses_what_is_no_number(units_parse_rate);
-	refuses(units_parse_rate, "5000", 5, "missing");
-	refuses(units_parse_rate, "5k", 3, "missing");
-	refuses(units_parse_rate, "0k", 3, "missing");
-	refuses(units_parse_rate, "5x/s", 2, "no such unit");
-	refuses(units_parse_rate, "5K/s", 2, "no such unit");
-	refuses(units_parse_rate, "5kk/s", 3, "no such unit");
-	refuses(units_parse_rate, "5 /s", 2, "no such unit");
-	refuses(units_parse_rate, "5/", 3, "expected");
-	refuses(units_parse_rate, "5/w", 3, "expected");
-	refuses(units_parse_rate, "5/m", 3, "expected");
-	refuses(units_parse_rate, "5/ s", 3, "expected");
-	refuses(units_parse_rate, "5/sec", 4, "should end");
-	refuses(units_parse_rate, "60/minute", 4, "'s' is expected");
-	refuses(units_parse_rate, "5/s ", 4, "should end");
+	refuses_what_is_no_number(rate);
+	refuses(rate, "5000", 5, "missing");
+	refuses(rate, "5k", 3, "missing");
+	refuses(rate, "0k", 3, "missing");
+	refuses(rate, "5x/s", 2, "no such unit");
+	refuses(rate, "5K/s", 2, "no such unit");
+	refuses(rate, "5kk/s", 3, "no such unit");
+	refuses(rate, "5 /s", 2, "no such unit");
+	refuses(rate, "5/", 3, "expected");
+	refuses(rate, "5/w", 3, "expected");
+	refuses(rate, "5/m", 3, "expected");
+	refuses(rate, "5/ s", 3, "expected");
+	refuses(rate, "5/sec", 3, "expected");
+	refuses(rate, "60/minute", 4, "expected");
+	refuses(rate, "5/s ", 3, "expected");
 }
 
 /* ---- budgets ----------------------------------------------------------------------- */
@@ -403,14 +440,20 @@ TEST(a_budget_is_an_engagement_and_a_duration)
 {
 	struct units_fault fault;
 	uint64_t engagement, ns;
+	uint32_t renewal;
 
-	assert_false(units_parse_budget("7=1h", &engagement, &ns, &fault));
+	assert_false(units_parse_budget("7=1h", &engagement, &ns, &renewal, &fault));
 	assert_int_equal(engagement, 7);
 	assert_int_equal(ns, 3600 * S);
-	assert_false(units_parse_budget("0=0", &engagement, &ns, &fault));
+	assert_int_equal(renewal, UNITS_NEVER);
+	assert_false(units_parse_budget("7=10h/day", &engagement, &ns, &renewal, &fault));
+	assert_int_equal(ns, 36000 * S);
+	assert_int_equal(renewal, UNITS_DAY);
+	assert_false(units_parse_budget("0=0", &engagement, &ns, &renewal, &fault));
 	assert_int_equal(engagement, 0);
 	assert_int_equal(ns, 0);
-	assert_false(units_parse_budget("0xffffffffffffffff=unlimited", &engagement, &ns, &fault));
+	assert_false(units_parse_budget("0xffffffffffffffff=unlimited", &engagement, &ns, &renewal,
+	                                &fault));
 	assert_int_equal(engagement, UINT64_MAX);
 	assert_int_equal(ns, UINT64_MAX);
 }
@@ -418,12 +461,52 @@ TEST(a_budget_is_an_engagement_and_a_duration)
 static int budget(const char *text, uint64_t *value, struct units_fault *fault)
 {
 	uint64_t ns = 0;
+	uint32_t renewal;
 
-	return units_parse_budget(text, value, &ns, fault);
+	return units_parse_budget(text, value, &ns, &renewal, fault);
+}
+
+TEST(a_renewing_budget_reads_back_as_it_is_printed)
+{
+	static const char *const texts[] = { "10h", "10h/hour", "1h30m/day", "0s/week",
+		                             "1ns/month" };
+	char text[UNITS_TEXT];
+	struct units_fault fault;
+	uint32_t renewal;
+	uint64_t ns;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_false(units_parse_renewing(texts[i], &ns, &renewal, &fault));
+		assert_string_equal(units_print_renewing(text, ns, renewal), texts[i]);
+	}
+	assert_string_equal(units_print_renewing(text, UINT64_MAX - 1, UNITS_MONTH),
+	                    "5124095h34m33.709551614s/month");
+}
+
+TEST(a_correction_is_a_duration_with_a_sign)
+{
+	char text[UNITS_TEXT];
+	struct units_fault fault;
+	int64_t ns;
+
+	assert_false(units_parse_signed_duration("-1h30m", &ns, &fault));
+	assert_true(ns == -5400 * (int64_t)S);
+	assert_string_equal(units_print_signed_duration(text, ns), "-1h30m");
+	assert_false(units_parse_signed_duration("+2s", &ns, &fault));
+	assert_true(ns == 2 * (int64_t)S);
+	assert_string_equal(units_print_signed_duration(text, ns), "2s");
+	assert_true(units_parse_signed_duration("-unlimited", &ns, &fault));
+	assert_int_equal(fault.position, 2);
+	assert_true(units_parse_signed_duration("--1s", &ns, &fault));
 }
 
 TEST(a_fault_in_a_budget_counts_from_its_start)
 {
+	refuses(budget, "7=1h/", 6, "expected");
+	refuses(budget, "7=1h/year", 6, "expected");
+	refuses(budget, "7=1h/day ", 6, "expected");
+	refuses(budget, "7=/day", 3, "nothing given");
+	refuses(budget, "7=unlimited/day", 12, "should end");
 	refuses(budget, "", 1, "missing");
 	refuses(budget, "7", 2, "missing");
 	refuses(budget, "=1h", 1, "nothing given");
@@ -450,6 +533,11 @@ static void prints(char *print(char *, uint64_t), parser *parse, uint64_t value,
 	reads(parse, text, value);
 }
 
+static char *per_second(char text[UNITS_TEXT], uint64_t number)
+{
+	return units_print_rate(text, number, UNITS_PER_SECOND);
+}
+
 TEST(what_is_printed_is_short_and_exact)
 {
 	prints(units_print_size, units_parse_size, 0, "0B");
@@ -471,8 +559,8 @@ TEST(what_is_printed_is_short_and_exact)
 	prints(units_print_duration, units_parse_duration, 3600 * S + S / 2, "1h0.5s");
 	prints(units_print_duration, units_parse_duration, UINT64_MAX - 1,
 	       "5124095h34m33.709551614s");
-	prints(units_print_rate, units_parse_rate, 0, "0/s");
-	prints(units_print_rate, units_parse_rate, UINT64_MAX - 1, "18446744073709551614/s");
+	prints(per_second, rate, 0, "0/s");
+	prints(per_second, rate, UINT64_MAX - 1, "18446744073709551614/s");
 }
 
 static void prints_number(uint64_t value)
@@ -518,6 +606,6 @@ TEST(what_is_printed_reads_back)
 			continue;
 		reads(units_parse_size, units_print_size(text, value), value);
 		reads(units_parse_duration, units_print_duration(text, value), value);
-		reads(units_parse_rate, units_print_rate(text, value), value);
+		reads_rate(units_print_rate(text, value, (uint32_t)i % 4), value, (uint32_t)i % 4);
 	}
 }

@@ -27,7 +27,7 @@ struct k2k_audit_field { const char *key, *value; };
 
 /* The library sets `size`: a program with a later header checks it before it reads new fields. */
 struct k2k_audit_event {
-	uint32_t size, flags;
+	uint32_t size, flags;        /* flags: K2K_AUDIT_SHADOW */
 	enum k2k_audit_level level;
 	enum k2k_audit_type type;
 	int32_t code;                /* the rejection's K2K_E... code; 0 for others */
@@ -93,13 +93,30 @@ K2K_API int k2k_audit_cross_tenant(struct k2k_registry *reg, k2k_tenant_id from,
  *    with k2k_audit_kept how far it has kept them. An administrator waits for up to two seconds
  *    before its event overwrites one that is not kept; brokers never wait.
  */
+/*
+ * Rings have the same numbers in every registry. Below K2K_AUDIT_RINGS are those of the
+ * administrators and of the first 64 broker slots. A registry with more places for brokers has two
+ * further rings for each place: for rejections, and for security.
+ */
 #define K2K_AUDIT_RINGS 129          /* in cursor and statistics: 64, 1, 64 */
 #define K2K_AUDIT_RING_ADMIN 64      /* rings below it: rejections, by broker slot */
 #define K2K_AUDIT_RING_SECURITY 65   /* the security ring of broker slot 0 */
+/* how many further rings a registry has: the numbers from K2K_AUDIT_RINGS on */
+#define K2K_AUDIT_FURTHER_RINGS(max_brokers) \
+	((max_brokers) > 64 ? 2 * ((max_brokers) - 64) : 0)
+#define K2K_AUDIT_FURTHER_RINGS_MAX 1920
+/* of a ring that is not the administrators': its broker slot, and whether it is for security */
+#define K2K_AUDIT_RING_SLOT(ring)                                 \
+	((ring) >= K2K_AUDIT_RINGS ? 64 + ((ring) - K2K_AUDIT_RINGS) / 2 \
+	 : (ring) > K2K_AUDIT_RING_ADMIN ? (ring) - K2K_AUDIT_RING_SECURITY : (ring))
+#define K2K_AUDIT_RING_IS_SECURITY(ring)                        \
+	((ring) >= K2K_AUDIT_RINGS ? ((ring) - K2K_AUDIT_RINGS) % 2 \
+				   : (ring) > K2K_AUDIT_RING_ADMIN)
 #define K2K_AUDIT_KINDS 16           /* k2k_audit_stats: kinds in the arrays of version 0.1 */
 #define K2K_AUDIT_KINDS_MAX 64       /* every kind, also of later versions, is below it */
 #define K2K_AUDIT_VALUES 10
 #define K2K_AUDIT_NAME_MAX 67        /* bytes of a kernel's name that an event keeps */
+#define K2K_AUDIT_REASON_MAX 63      /* bytes of the reason of a correction */
 
 enum k2k_audit_kind {
 	K2K_AUDIT_KIND_CROSS_TENANT   = 1,   /* Security, SecurityViolation, by "k2k_broker" */
@@ -114,7 +131,8 @@ enum k2k_audit_kind {
 	K2K_AUDIT_KIND_REGISTER       = 7,
 	K2K_AUDIT_KIND_UPDATE         = 8,
 	K2K_AUDIT_KIND_DEREGISTER     = 9,
-	/* tag.engagement_id; limit: the budget, or K2K_UNLIMITED if it was removed */
+	/* tag.engagement_id; limit: the budget, or K2K_UNLIMITED if it was removed; values:
+	 * K2K_AUDIT_BUDGET_RENEWAL */
 	K2K_AUDIT_KIND_BUDGET_CHANGE  = 10,
 	/* pid and incarnation of the dead broker; source: its comm */
 	K2K_AUDIT_KIND_BROKER_DEAD    = 11,
@@ -123,15 +141,50 @@ enum k2k_audit_kind {
 	K2K_AUDIT_KIND_REPAIR         = 14,
 	/* follows a DEREGISTER whose caller waited for the totals */
 	K2K_AUDIT_KIND_FINAL_TOTALS   = 15,
+	/* k2k_usage_correct; tag; source: the reason */
+	K2K_AUDIT_KIND_CORRECTION     = 16,
+	/* k2k_budget_renew; tag. Periods that begin by themselves leave no event */
+	K2K_AUDIT_KIND_BUDGET_RENEWED = 17,
+	/* the tenant is suspended; Warning, ResourceLimitExceeded, by "k2k_tenant_registry" */
+	K2K_AUDIT_KIND_SUSPENDED      = 18,
+	/* a use has reached a threshold, and passed; used, limit, generation; tag: of a budget, and
+	 * of the request that reached the rate's. Warning, ResourceLimitExceeded */
+	K2K_AUDIT_KIND_ALERT          = 19,
 };
 
 /* The index of each number in record.values, by kind. A kind without an enum here has only 0. */
 enum {   /* REGISTER, UPDATE: the limits; of an UPDATE only those that MASK names, else 0 */
-	K2K_AUDIT_REGISTER_RATE            = 0,   /* messages a second */
+	K2K_AUDIT_REGISTER_RATE            = 0,   /* messages in the period that MODE names */
 	K2K_AUDIT_REGISTER_GPU_MEMORY      = 1,   /* bytes */
 	K2K_AUDIT_REGISTER_KERNELS         = 2,
 	K2K_AUDIT_REGISTER_BUDGETS         = 3,   /* how many; a BUDGET_CHANGE follows for each */
-	K2K_AUDIT_REGISTER_MASK            = 4,   /* K2K_UPDATE_... */
+	K2K_AUDIT_REGISTER_MASK            = 4,   /* K2K_UPDATE_...; NAME: record.source is it */
+	K2K_AUDIT_REGISTER_BURST           = 5,   /* of RATE, if it is a bucket: messages; else 0 */
+	K2K_AUDIT_REGISTER_MODE            = 7,   /* K2K_AUDIT_MODE_... */
+	K2K_AUDIT_REGISTER_ALERTS          = 8,   /* a percentage a byte, the lowest first */
+};
+enum k2k_alert_limit {   /* of K2K_AUDIT_ALERT_LIMIT */
+	K2K_ALERT_RATE                     = 1,
+	K2K_ALERT_BUDGET                   = 2,
+	K2K_ALERT_KERNELS                  = 3,
+	K2K_ALERT_GPU_MEMORY               = 4,
+};
+enum {   /* ALERT */
+	K2K_AUDIT_ALERT_PERCENT            = 0,   /* the threshold */
+	K2K_AUDIT_ALERT_LIMIT              = 1,   /* enum k2k_alert_limit */
+	/* rate: the second of the window (k2k_verdict.window); budget: the number of its period, or
+	 * if it never renews that of the tenant's definition; else: the second of the look */
+	K2K_AUDIT_ALERT_SEQUENCE           = 2,
+};
+enum {   /* bits of K2K_AUDIT_REGISTER_MODE; 0 unless MASK names SHADOW, SUSPENDED, RATE */
+	K2K_AUDIT_MODE_SHADOW              = 1 << 0,
+	K2K_AUDIT_MODE_SUSPENDED           = 1 << 1,
+	K2K_AUDIT_MODE_BUCKET              = 1 << 2,   /* the policy of RATE */
+	K2K_AUDIT_MODE_PERIOD              = 3 << 4,   /* enum k2k_rate_period of RATE */
+	K2K_AUDIT_MODE_PERIOD_SHIFT        = 4,
+};
+enum {   /* BUDGET_CHANGE */
+	K2K_AUDIT_BUDGET_RENEWAL           = 0,   /* enum k2k_budget_renewal; NEVER or later */
 };
 enum {   /* DEREGISTER: as counted then; FINAL_TOTALS */
 	K2K_AUDIT_TOTALS_ADMITTED          = 0,   /* messages, as the next four */
@@ -158,6 +211,7 @@ enum {   /* CREATED */
 	K2K_AUDIT_CREATED_MAX_BUDGETS      = 3,
 	K2K_AUDIT_CREATED_MAX_EVENTS       = 4,
 	K2K_AUDIT_CREATED_MODE             = 5,   /* access rights of live */
+	K2K_AUDIT_CREATED_MAX_BROKERS      = 6,
 };
 enum {   /* DESTROYED */
 	K2K_AUDIT_DESTROYED_FLAGS          = 0,   /* K2K_DESTROY_... */
@@ -175,7 +229,19 @@ enum {   /* REPAIR, also of damage that another change met: the numbers of k2k_r
 	K2K_AUDIT_REPAIR_UNATTRIBUTED_NS   = 8,
 };
 
-/* "cross_tenant", "rate", ..., "final_totals"; for others "unknown". Never null. Any context. */
+enum {   /* CORRECTION: signed numbers, as int64_t, but for the last */
+	K2K_AUDIT_CORRECTION_NS            = 0,
+	K2K_AUDIT_CORRECTION_SUM_NS        = 1,   /* of all corrections of the engagement */
+	K2K_AUDIT_CORRECTION_REQUEST       = 2,   /* request_id */
+};
+enum {   /* BUDGET_RENEWED */
+	K2K_AUDIT_RENEWED_PERIOD               = 0,   /* number of the period that began */
+	K2K_AUDIT_RENEWED_BEGAN_AT_NS          = 1,   /* since 1970 */
+	K2K_AUDIT_RENEWED_CLOSED_BEGAN_AT_NS   = 2,   /* of the period before */
+	K2K_AUDIT_RENEWED_CLOSED_USED_NS       = 3,
+};
+
+/* "cross_tenant", "rate", ..., "suspended"; for others "unknown". Never null. Any context. */
 K2K_API const char *k2k_audit_kind_name(uint32_t kind);
 /* of an unknown kind: Info, ConfigurationChange */
 K2K_API enum k2k_audit_level k2k_audit_kind_level(uint32_t kind);
@@ -191,11 +257,14 @@ enum {
 	K2K_AUDIT_CUT_DESTINATION = 1 << 3,
 	/* with LOST: the ring is damaged; if count is 0, it can't be read until that ends */
 	K2K_AUDIT_DAMAGED         = 1 << 4,
+	/* The limits of the tenant are in shadow: it would have been a rejection, but passed. Also
+	 * in the flags of events for the application's sink. */
+	K2K_AUDIT_SHADOW          = 1 << 5,
 };
 
 struct k2k_audit_record {
 	uint32_t size, flags;
-	/* the writer's broker slot, K2K_AUDIT_RING_ADMIN, or K2K_AUDIT_RING_SECURITY + slot */
+	/* K2K_AUDIT_RING_ADMIN, or one of a broker: see K2K_AUDIT_RING_SLOT */
 	uint32_t ring;
 	uint32_t kind;               /* enum k2k_audit_kind */
 	enum k2k_audit_level level;
@@ -216,14 +285,24 @@ struct k2k_audit_record {
 	uint64_t incarnation;        /* of the broker; 0 for administrators */
 	uint64_t values[K2K_AUDIT_VALUES];       /* by kind: K2K_AUDIT_REGISTER_RATE, ... */
 	char actor[64];
-	char source[72], destination[72];        /* kernels of a cross-tenant attempt */
+	/* kernels of a cross-tenant attempt; source: also the reason of a correction; see also
+	 * BROKER_DEAD, REGISTER and UPDATE */
+	char source[72], destination[72];
 	/* rejections: the broker's; BROKER_DEAD: the dead broker's; else "" */
 	char comm[16];
 };
 
+/* A position in a ring whose number is K2K_AUDIT_RINGS or above. Begin with zeros. */
+struct k2k_audit_position {
+	uint64_t next;               /* as in the cursor */
+	uint64_t damaged;            /* the library's: not 0: its damage was reported */
+};
+
 /*
  * A reader's position. Begin with K2K_AUDIT_CURSOR_INIT. A program may store `next`, and use it
- * again with the same registry (the same uuid).
+ * again with the same registry (the same uuid). For a registry with more than 64 places for brokers
+ * `further` must be an array with an element for each further ring; then a copy of the cursor needs
+ * a copy of that array.
  */
 struct k2k_audit_cursor {
 	uint32_t size, flags;
@@ -231,8 +310,12 @@ struct k2k_audit_cursor {
 	/* sequence to read next, by ring; 0: from the oldest that is there */
 	uint64_t next[K2K_AUDIT_RINGS];
 	uint64_t damaged[3];         /* the library's: a bit for a ring whose damage was reported */
+	/* version 0.2: null, or at least K2K_AUDIT_FURTHER_RINGS(max_brokers) elements */
+	struct k2k_audit_position *further;
+	uint64_t further_count;
 };
-#define K2K_AUDIT_CURSOR_INIT { sizeof(struct k2k_audit_cursor), 0, 0, 0, { 0 }, { 0 } }
+#define K2K_AUDIT_CURSOR_INIT \
+	{ sizeof(struct k2k_audit_cursor), 0, 0, 0, { 0 }, { 0 }, NULL, 0 }
 
 /* Flags of k2k_audit_read. */
 enum {
@@ -252,7 +335,8 @@ enum {
  * its broker runs. *count 0: nothing new. Texts are valid UTF-8 without control characters.
  * Role: any.
  * Returns: EFENCED only once nothing is left to take: handles that were open can read the last
- *   events of a destroyed registry.
+ *   events of a destroyed registry. EINVAL: the registry has more than 64 places for brokers, and
+ *   the cursor no or not enough further elements. ENOMEM.
  * Context: only reads; asks the kernel whether a broker lives if an event of it is unfinished.
  */
 K2K_API int k2k_audit_read(struct k2k_registry *reg, struct k2k_audit_cursor *cursor,
@@ -339,6 +423,10 @@ struct k2k_audit_stats {
 	uint64_t written_by_kind[K2K_AUDIT_KINDS_MAX];
 	uint64_t coalesced_by_kind[K2K_AUDIT_KINDS_MAX];
 	uint64_t lost_by_kind[K2K_AUDIT_KINDS_MAX];
+	/* the caller's: null, or room for the newest sequence of so many further rings, of which
+	 * the library fills those that there are. Set both before the call */
+	uint64_t *further;
+	uint64_t further_count;
 };
 K2K_API int k2k_audit_stats(struct k2k_registry *reg, struct k2k_audit_stats *stats);
 

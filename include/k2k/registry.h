@@ -6,7 +6,7 @@
  *
  *  - One handle has one role. ADMIN changes definitions; BROKER admits messages, takes leases and
  *    books GPU time; OBSERVER only reads. A process may hold several handles. Each BROKER handle is
- *    a broker of its own and takes one of 64 places.
+ *    a broker of its own and takes one of the registry's places.
  *  - Any thread may call any function at any time, but not from a signal handler, and not from a
  *    thread-exit (pthread_key) destructor.
  *  - Any thread may call fork() at any moment, with and without open handles; fork() waits for no
@@ -73,13 +73,15 @@ extern "C" {
 
 /* of this header; scripts/check-version keeps it that of CMakeLists.txt */
 #define K2K_VERSION_MAJOR 0
-#define K2K_VERSION_MINOR 1
+#define K2K_VERSION_MINOR 2
 #define K2K_VERSION_PATCH 0
 
 /* ---- limits and types --------------------------------------------------- */
 
 #define K2K_NAME_MAX 64                       /* characters of a registry's name, [A-Za-z0-9_-] */
-#define K2K_BROKERS_MAX 64                    /* broker handles attached at once */
+/* broker handles attached at once: unless the registry was created with another number; at most */
+#define K2K_BROKERS_MAX 64
+#define K2K_BROKERS_MOST 1024
 #define K2K_ADMIT_MAX (UINT64_C(1) << 32)     /* messages in one admit */
 #define K2K_RATE_MAX (UINT64_C(1) << 33)      /* a higher rate, if not unlimited, counts as this */
 #define K2K_UNLIMITED UINT64_MAX
@@ -102,44 +104,113 @@ struct k2k_budget {
 	uint64_t budget_ns;      /* GPU time; K2K_UNLIMITED: no budget */
 };
 
+/*
+ * How often a budget renews: at full hours, at midnight, on Mondays, on the first of a month, all
+ * in UTC. A period begins with the first booking in it, at the wall clock's time. Each begins with
+ * nothing used, whatever was overspent in the one before: GPU time is billed afterwards.
+ */
+enum k2k_budget_renewal {
+	K2K_RENEWAL_KEEP  = 0,   /* as before; a new budget does not renew */
+	K2K_RENEWAL_NEVER = 1,   /* counts all GPU time since the registration */
+	K2K_RENEWAL_HOUR  = 2,
+	K2K_RENEWAL_DAY   = 3,
+	K2K_RENEWAL_WEEK  = 4,
+	K2K_RENEWAL_MONTH = 5,
+};
+
+/* The renewal of one element of k2k_quota's `budgets`. */
+struct k2k_budget_terms {
+	uint32_t renewal;        /* enum k2k_budget_renewal */
+	uint32_t reserved;       /* 0 */
+};
+
+/*
+ * Both are exact over all processes. A window of a second begins with the clock's second, a longer
+ * one with its first message. A bucket begins full. rate and burst together are less than 2^33, and
+ * the burst is the most that one call can be admitted. A rate or a burst of 0 rejects everything.
+ *
+ * A change from one to the other keeps what was counted: a window that becomes a longer or a
+ * shorter one counts on from its beginning; one that becomes a bucket leaves what was left of its
+ * limit, at most the burst; a bucket whose rate or burst changes keeps its tokens. A bucket that
+ * becomes a window begins one with nothing used. No change leaves a debt.
+ */
+enum k2k_rate_policy {
+	K2K_RATE_WINDOW = 0,     /* at most so many messages in each window of one period */
+	K2K_RATE_BUCKET = 1,     /* a token bucket: at most burst + rate x T in any interval T */
+};
+
+enum k2k_rate_period {
+	K2K_PERIOD_SECOND = 0,
+	K2K_PERIOD_MINUTE = 1,
+	K2K_PERIOD_HOUR   = 2,
+	K2K_PERIOD_DAY    = 3,   /* 24 hours */
+};
+
+#define K2K_TENANT_NAME_MAX 31                /* bytes of a tenant's name, without the 0 */
+#define K2K_ALERTS_MAX 4
+
 struct k2k_quota {
 	uint32_t size, flags;
-	uint64_t max_messages_per_sec;
+	uint64_t max_messages_per_sec;        /* messages in a rate_period */
 	uint64_t max_gpu_memory_bytes;
 	uint32_t max_concurrent_kernels;
 	uint32_t budget_count;
 	const struct k2k_budget *budgets;     /* of several for one engagement the last counts */
+	uint64_t burst;                       /* of a bucket, messages; else 0 */
+	uint32_t rate_policy;                 /* enum k2k_rate_policy */
+	uint32_t rate_period;                 /* enum k2k_rate_period */
+	/* of the tenant: UTF-8 without control characters, not empty, at most K2K_TENANT_NAME_MAX
+	 * bytes, and of no other tenant; null: none */
+	const char *name;
+	/* 1: limits are decided, counted and audited, but not enforced (k2k_verdict.shadow_code) */
+	uint32_t shadow;
+	/* thresholds: percentages of the limits, 1 to 100, ascending; 0: unused. See
+	 * k2k_tenant_update */
+	uint8_t alerts[K2K_ALERTS_MAX];
+	/* as many as budgets; null: K2K_RENEWAL_KEEP for each */
+	const struct k2k_budget_terms *budget_terms;
 };
 /* 16 kernels, 2 GiB, 100,000 messages a second, no budget: the default of k2k_tenant_register */
 #define K2K_QUOTA_STANDARD \
-	{ sizeof(struct k2k_quota), 0, UINT64_C(100000), UINT64_C(2147483648), 16, 0, NULL }
+	{ sizeof(struct k2k_quota), 0, UINT64_C(100000), UINT64_C(2147483648), 16, 0, NULL, \
+	  0, 0, 0, NULL, 0, { 0, 0, 0, 0 }, NULL }
 #define K2K_QUOTA_UNLIMITED \
 	{ sizeof(struct k2k_quota), 0, K2K_UNLIMITED, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS, \
-	  0, NULL }
+	  0, NULL, 0, 0, 0, NULL, 0, { 0, 0, 0, 0 }, NULL }
 
 /* What k2k_tenant_update changes. */
 enum {
-	K2K_UPDATE_RATE       = 1 << 0,
+	K2K_UPDATE_RATE       = 1 << 0,      /* with policy, period and burst */
 	K2K_UPDATE_GPU_MEMORY = 1 << 1,
 	K2K_UPDATE_KERNELS    = 1 << 2,
 	/* sets the budgets listed, removes those listed as K2K_UNLIMITED, leaves others alone */
 	K2K_UPDATE_BUDGETS    = 1 << 3,
+	K2K_UPDATE_NAME       = 1 << 4,
+	K2K_UPDATE_SHADOW     = 1 << 5,
+	K2K_UPDATE_ALERTS     = 1 << 6,
+	/* only in audit events: a tenant was suspended or resumed */
+	K2K_UPDATE_SUSPENDED  = 1 << 7,
 };
 
 /* The answer to a request in numbers. Filled on success and on every rejection. */
 struct k2k_verdict {
 	uint32_t size, flags;
 	int32_t code;            /* the call's return value */
-	uint32_t reserved;
-	/* rate: messages counted in this second; budget: ns; kernels: slots; GPU memory: bytes.
-	 * After a grant it includes what was granted. */
+	/* of a tenant in shadow: the rejection that its limits would have been; else 0 */
+	int32_t shadow_code;
+	/* rate: messages counted in this window, or the part of the burst that is used up; budget:
+	 * ns; kernels: slots; GPU memory: bytes. After a grant it includes what was granted. */
 	uint64_t used;
-	uint64_t limit;          /* in the same unit; UINT64_MAX = unlimited */
-	uint64_t remaining;      /* limit - used, not below 0 */
-	/* rate: the time until the next second has begun, never less; K2K_NEVER_NS: waiting alone
-	 * does not help; 0: not rejected */
+	/* in the same unit, of a bucket its burst; UINT64_MAX = unlimited */
+	uint64_t limit;
+	uint64_t remaining;      /* limit - used, not below 0; of a bucket the free tokens */
+	/* rate: the time until the next window has begun, or until there are enough tokens, never
+	 * less; budget: until it renews, by the wall clock; K2K_NEVER_NS: waiting alone does not
+	 * help; 0: not rejected */
 	uint64_t retry_after_ns;
-	uint64_t window;         /* rate: the second of CLOCK_MONOTONIC that was decided for */
+	/* rate: the second of CLOCK_MONOTONIC in which the window began; of a bucket, that of the
+	 * decision */
+	uint64_t window;
 };
 #define K2K_VERDICT_INIT { sizeof(struct k2k_verdict), 0, 0, 0, 0, 0, 0, 0, 0 }
 
@@ -169,14 +240,15 @@ enum {
 	K2K_ENOMEM        = -12,
 	/* EBUSY: another process or thread is in the way; the detail names the process, if any */
 	K2K_EBUSY         = -16,
-	K2K_EEXIST        = -17,    /* EEXIST: the registry, or the tenant, exists already */
+	/* EEXIST: the registry, the tenant, or another tenant of that name, exists already */
+	K2K_EEXIST        = -17,
 	K2K_EINVAL        = -22,    /* EINVAL: a mistake of the caller; nothing was changed */
 	K2K_EFULL         = -28,    /* ENOSPC: a table is full; the detail's object names it */
 	/* our own */
 	K2K_EUNSPECIFIED  = -5001,  /* tenant 0 can't be registered, updated or deregistered */
 	K2K_ENOTENANT     = -5002,  /* no such tenant */
 	K2K_ENOBUDGET     = -5003,  /* no budget for that engagement */
-	K2K_ERATE         = -5004,  /* rejected: messages a second; can be retried */
+	K2K_ERATE         = -5004,  /* rejected: too many messages; can be retried */
 	K2K_EBUDGET       = -5005,  /* rejected: the engagement's GPU time is used up */
 	K2K_EKERNELS      = -5006,  /* rejected: all kernel slots are held */
 	K2K_EGPUMEM       = -5007,  /* rejected: GPU memory */
@@ -185,8 +257,10 @@ enum {
 	/* the tenant was deregistered meanwhile; its final totals may lack this */
 	K2K_EGONE         = -5009,
 	K2K_ENOTHELD      = -5010,  /* this broker does not hold what it releases */
-	K2K_ESTALE        = -5011,  /* the lease belongs to an earlier registration of the tenant */
-	K2K_ENOBROKERSLOT = -5012,  /* 64 brokers are attached already */
+	/* the lease is of an earlier registration of the tenant; the reservation has ended */
+	K2K_ESTALE        = -5011,
+	/* all places for brokers are taken; expected in the detail says how many there are */
+	K2K_ENOBROKERSLOT = -5012,
 	/* another layout version, byte order, record size or feature; the detail says which */
 	K2K_ELAYOUT       = -5013,
 	K2K_EBOOT         = -5014,  /* the registry is of another boot of the machine */
@@ -200,6 +274,10 @@ enum {
 	/* the registry requires audit, and no follower of the trail keeps up: nothing was changed;
 	 * can be retried */
 	K2K_ENOAUDIT      = -5020,
+	K2K_ESUSPENDED    = -5021,  /* rejected: an administrator has suspended the tenant */
+	K2K_ENOKERNEL     = -5022,  /* no kernel of that name is in the directory */
+	/* refused: the two kernels are of different tenants; the attempt was counted and audited */
+	K2K_ECROSSTENANT  = -5023,
 };
 
 /*
@@ -211,9 +289,9 @@ K2K_API const char *k2k_errname(int code);
 
 /*
  * More about this thread's last error. Codes that are ordinary answers leave it as it was: ERATE,
- * EBUDGET, EKERNELS, EGPUMEM, ENOTENANT, EUNBOOKED, EGONE, ENOTHELD, ESTALE. The pointer is valid
- * until the thread ends. Threads that got no memory for a detail share one: then the text may be
- * about another thread's error.
+ * EBUDGET, EKERNELS, EGPUMEM, ESUSPENDED, ENOTENANT, EUNBOOKED, EGONE, ENOTHELD, ESTALE, ENOKERNEL,
+ * ECROSSTENANT. The pointer is valid until the thread ends. Threads that got no memory for a detail
+ * share one: then the text may be about another thread's error.
  */
 struct k2k_error_detail {
 	int32_t code;
@@ -247,6 +325,18 @@ enum {
 	 * overwrite what it has not kept; brokers do not wait. What it loses is counted, and every
 	 * process can read that count. */
 	K2K_OPEN_FOLLOWER          = 1 << 3,
+	K2K_OPEN_CLOCK             = 1 << 4,    /* clock is set: see K2K_CREATE_SIMULATED */
+};
+
+/*
+ * The time of a simulated registry. The program sets it between its calls, each number by one
+ * atomic store (__atomic_store_n), since the library's threads read it at any time. It must never
+ * step back, and all handles of one registry need the same time. It stays in place until the handle
+ * is closed.
+ */
+struct k2k_simulated_time {
+	uint64_t monotonic_ns;   /* in place of CLOCK_MONOTONIC; below 2^30 s */
+	uint64_t wall_ns;        /* in place of CLOCK_REALTIME, since 1970 */
 };
 
 struct k2k_open_options {
@@ -257,8 +347,9 @@ struct k2k_open_options {
 	uint32_t reserved;
 	/* the program's name in audit events; null: the process's comm */
 	const char *actor;
+	const struct k2k_simulated_time *clock;
 };
-#define K2K_OPEN_OPTIONS_INIT { sizeof(struct k2k_open_options), 0, 0, 0, 0, NULL }
+#define K2K_OPEN_OPTIONS_INIT { sizeof(struct k2k_open_options), 0, 0, 0, 0, NULL, NULL }
 
 enum {
 	K2K_CREATE_GROUP = 1 << 0,       /* gid is set */
@@ -270,6 +361,14 @@ enum {
 	 * leases, repair and destroy never need a follower. The requirement lasts as long as the
 	 * registry. A process that may write live can pose as such a follower. */
 	K2K_CREATE_REQUIRE_AUDIT = 1 << 2,
+	/* A registry for simulations and tests: its limits are decided as in any other, but for the
+	 * time that the program sets. It can only be opened with K2K_OPEN_CLOCK, and no other
+	 * registry can, so nobody's limits are ever decided for a made-up time. Timeouts, the
+	 * times of audit events and the search for dead processes follow the machine's clocks. */
+	K2K_CREATE_SIMULATED     = 1 << 3,
+	/* k2k_message_route refuses messages from kernels that are not in the directory. Otherwise
+	 * such a kernel is of tenant 0. */
+	K2K_CREATE_STRICT        = 1 << 4,
 };
 
 /* Sizes of the tables; 0 = the default. Fixed for the registry's life. */
@@ -280,18 +379,24 @@ struct k2k_create_options {
 	 * for one tenant, and every fourth record is only for budgets */
 	uint64_t max_engagements;
 	/* 4 x max_tenants; at most 2^28. How many pairs of a tenant and a broker that holds
-	 * something of it; the library adds 64 spare records */
+	 * something of it; the library adds a spare record for each place for a broker */
 	uint64_t max_leases;
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	/* 0660: the mode of live; that of defs is the same without write for group and others. The
 	 * owner must have read and write */
 	uint32_t mode;
 	uint32_t gid;                /* group of both objects */
-	/* 256: events that each of the 129 audit rings keeps; rounded up to a power of two; at most
-	 * 2^16 */
+	/* events that each audit ring keeps; rounded up to a power of two; at most 2^16. Unless
+	 * given, 256 for up to 64 brokers, 128 for up to 256, and 64 for more */
 	uint64_t max_audit_events;
+	/* version 0.2: 64; at most 1024: how many handles may be open as BROKER at once. A place
+	 * takes two audit rings, and 4 bytes for each tenant */
+	uint64_t max_brokers;
+	/* 16384; at most 2^28: names of kernels in the directory (k2k_kernel_add), 268 to 280 bytes
+	 * each */
+	uint64_t max_kernels;
 };
-#define K2K_CREATE_OPTIONS_INIT { sizeof(struct k2k_create_options), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define K2K_CREATE_OPTIONS_INIT { sizeof(struct k2k_create_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 struct k2k_registry_plan {
 	uint32_t size, flags;
@@ -302,6 +407,8 @@ struct k2k_registry_plan {
 	/* with the defaults filled in */
 	uint64_t max_tenants, max_engagements, max_leases, max_budgets;
 	uint64_t max_audit_events;       /* of one ring */
+	uint64_t max_brokers;
+	uint64_t max_kernels;
 };
 
 /*
@@ -315,7 +422,8 @@ K2K_API int k2k_registry_plan(const struct k2k_create_options *options,
  * Creates a registry. Its name appears only when it is complete. If `handle` is not null, the
  * registry is also opened as ADMIN.
  * Returns: EEXIST; ENOMEM (the detail's expected and found are the bytes needed and free); EPERM;
- *   EIO; with `handle` also what k2k_registry_open returns: then the registry is removed again.
+ *   EIO; EINVAL also for `handle` with K2K_CREATE_SIMULATED; with `handle` also what
+ *   k2k_registry_open returns: then the registry is removed again.
  * Context: system calls; allocates all memory at once.
  * Killed: what was built is gone, or the next create, destroy or open as ADMIN removes it.
  */
@@ -325,7 +433,8 @@ K2K_API int k2k_registry_create(const char *name, const struct k2k_create_option
 /*
  * Attaches. options may be null. *handle is null on error.
  * Returns: ENOREGISTRY, ELAYOUT, EBOOT, EOWNER, EPERM, ENOBROKERSLOT, ENOMEM, EIO; EFULL if all
- *   records of followers are taken; EBUSY if another process creates or removes this name and does
+ *   records of followers are taken; EINVAL also if K2K_OPEN_CLOCK is missing for a simulated
+ *   registry, or set for another; EBUSY if another process creates or removes this name and does
  *   not end that in time. EIO also if a sandbox refuses membarrier(2) now, but did not when the
  *   process opened its first handle; if it refused from the beginning, each call has one more fence
  *   instead.
@@ -365,6 +474,8 @@ struct k2k_table_info { uint64_t used, retired, capacity; };
 enum {
 	K2K_INFO_AUDIT_SINK    = 1 << 0,       /* this handle has an audit sink */
 	K2K_INFO_REQUIRE_AUDIT = 1 << 1,       /* created with K2K_CREATE_REQUIRE_AUDIT */
+	K2K_INFO_SIMULATED     = 1 << 2,       /* created with K2K_CREATE_SIMULATED */
+	K2K_INFO_STRICT        = 1 << 3,       /* created with K2K_CREATE_STRICT */
 };
 
 struct k2k_registry_info {
@@ -383,12 +494,14 @@ struct k2k_registry_info {
 	uint64_t max_audit_events;             /* that each audit ring keeps */
 	/* GPU time of records that repairs cut out because their tenant can't be determined */
 	uint64_t cut_gpu_ns;
+	uint64_t max_brokers;                  /* places for brokers */
+	uint64_t max_kernels;                  /* names that the directory has room for */
 };
 K2K_API int k2k_registry_info(struct k2k_registry *reg, struct k2k_registry_info *info);
 
 struct k2k_finding {
 	uint32_t size, flags;
-	char invariant[8];       /* "I1" ... "I8", or "layout", "intent" */
+	char invariant[8];       /* "I1" ... "I9", or "layout", "intent" */
 	char object[32];
 	char text[160];
 };
@@ -443,6 +556,7 @@ K2K_API int k2k_repair_list(struct k2k_registry *reg, struct k2k_finding *findin
 
 #include <k2k/tenants.h>
 #include <k2k/messages.h>
+#include <k2k/kernels.h>
 #include <k2k/audit.h>
 
 /* ---- small things --------------------------------------------------------- */

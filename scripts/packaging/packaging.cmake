@@ -32,6 +32,9 @@ endif()
 # ---- units and what they need
 set(units k2k-registry@.service k2k-registry-save@.service k2k-registry-snapshot@.service k2k-registry-snapshot@.timer
   k2k-registry-apply@.service k2k-auditd@.service k2k-exporter@.service k2k-broker@.service k2k-broker@.socket)
+if(TARGET k2k-fleetd)
+  list(APPEND units k2k-fleetd@.service)
+endif()
 file(READ ${CMAKE_CURRENT_LIST_DIR}/units/hardening.conf hardening)
 string(STRIP "${hardening}" hardening)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/units/hardening.conf)
@@ -100,7 +103,7 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME k2k-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
-set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nthe exporter of metrics, the keeper of the audit trail, and units.")
+set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nthe exporter of metrics, the keeper of the audit trail, the agent and the\nadmin tool of many hosts, and units.")
 # besides the libraries of its programs: what creates the accounts of its units, and what enables units
 set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd, init-system-helpers (>= 1.54~)")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS systemd)

@@ -87,9 +87,9 @@ PROGRAM(writer_three, .what = "three administrators take turns", .setup = setup_
 PROGRAM(writer_dead, .what = "a writer dies in its turn, and another goes on",
         .setup = setup_admins, .mortal = 1, .deaths = 1, .threads = { take_turn, take_turn },
         .check = check_turns)
-FULL_PROGRAM(writer_dead_three, .what = "a writer dies in its turn, and two others go on",
-             .setup = setup_admins, .mortal = 1, .deaths = 1,
-             .threads = { take_turn, take_turn, take_turn }, .check = check_turns)
+PROGRAM(writer_dead_three, .what = "a writer dies in its turn, and two others go on",
+        .setup = setup_admins, .mortal = 1, .deaths = 1,
+        .threads = { take_turn, take_turn, take_turn }, .check = check_turns)
 PROGRAM(writer_stopped, .what = "a writer that stands still holds up the next, and loses nothing",
         .setup = setup_admins, .stopping = 1, .stops = 1, .may_wait = true,
         .threads = { take_turn, take_turn }, .check = check_turns)

@@ -42,13 +42,18 @@ struct explore_program {
 	 * it, unless there is one process only.
 	 */
 	int process[EXPLORE_THREADS];
-	/* Threads (bit i: thread i) whose process may die, and which may stand still for ever. */
+	/*
+	 * Threads (bit i: thread i) whose process may die, of which it is the only one, and which
+	 * may stand still for ever.
+	 */
 	unsigned int mortal, stopping;
 	unsigned int deaths, stops; /* how many of each in one execution, at most */
 	unsigned int
-		steps; /* of one thread, at most; 0: 2000. Longer executions are cut, and counted */
-	bool full;     /* takes minutes: not in CI */
-	bool may_wait; /* a thread that waits for what never comes is no fault */
+		steps; /* of one thread, at most; 0: 4000. Longer executions are cut, and counted */
+	unsigned int stale;    /* reads of an old store in a row: memory.h; 0: MEMORY_STALE_READS */
+	unsigned int variants; /* how many programs it stands for: explore_variant() */
+	bool full;             /* FULL_PROGRAM: takes minutes, not in CI */
+	bool may_wait;         /* a thread that waits for what never comes is no fault */
 	/* What explore_outcome() may say in all: exactly this is demanded. None: anything. */
 	const char *outcomes[EXPLORE_OUTCOMES];
 	struct explore_program *next; /* the explorer's */
@@ -78,24 +83,22 @@ void explore_outcome(const char *format, ...) __attribute__((format(printf, 1, 2
 
 /* In check(): how a thread ended. */
 enum explore_end {
+	EXPLORE_WAITING,
 	EXPLORE_FINISHED,
 	EXPLORE_DEAD,
 	EXPLORE_STOPPED,
-	EXPLORE_WAITING,
 };
 enum explore_end explore_end_of(int thread);
 /* The thread that runs; -1 in setup() and check(). */
 int explore_self(void);
+/* Which of the program's variants is run: --compare runs each, from 0 on; else 0. */
+unsigned int explore_variant(void);
 
 /* A step: asks whether the process of `thread` lives. No barrier, as in lib/lock.h. */
 bool explore_is_alive(int thread);
-/* A step: this thread waits until another has stored something. */
-void explore_yield(void);
 /* A step: a full fence of each thread of this process, as membarrier(2) is. */
 void explore_fence_process(void);
 
-/* In setup(): what lib/thread.h knows of a thread. */
-void explore_set_self(int thread, struct k2k_thread *record);
 /* In setup(), once: memory that each process has for itself, besides static variables. */
 void explore_make_private(const void *p, size_t bytes);
 /* In setup(): what it has stored so far stays, and is not taken back before the next execution. */

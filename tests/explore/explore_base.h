@@ -38,6 +38,7 @@ struct explore_site {
 	/* the explorer's: those that have run */
 	bool ran;
 	enum explore_order order;
+	unsigned int left; /* of the order: --weaken */
 	struct explore_site *next;
 };
 
@@ -49,6 +50,11 @@ uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint
                      enum explore_order order, struct explore_site *site);
 bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
                  enum explore_order order, enum explore_order failure, struct explore_site *site);
+/* Two words of 8 bytes, as one access. */
+bool explore_cas_pair(volatile void *low, volatile void *high, uint64_t low_was, uint64_t high_was,
+                      uint64_t new_low, uint64_t new_high, enum explore_order order,
+                      enum explore_order failure, struct explore_site *site);
+/* A step: this thread waits until another has stored something. */
 void explore_yield(void);
 void explore_fence(enum explore_order order, struct explore_site *site);
 
@@ -65,6 +71,7 @@ void explore_fence(enum explore_order order, struct explore_site *site);
 	((EXPLORE_VALUE(p))(uintptr_t)explore_load((p), sizeof(*(p)), (order), EXPLORE_SITE(#p)))
 #define EXPLORE_STORE(p, v, order) \
 	explore_store((p), sizeof(*(p)), (uint64_t)(EXPLORE_VALUE(p))(v), (order), EXPLORE_SITE(#p))
+/* a statement expression, whose value nobody need use */
 #define EXPLORE_RMW(p, what, v, order)                                                          \
 	({                                                                                      \
 		(EXPLORE_VALUE(p))(uintptr_t)                                                   \
@@ -100,6 +107,9 @@ void explore_fence(enum explore_order order, struct explore_site *site);
 	EXPLORE_CAS(p, expected, v, EXPLORE_RELAXED, EXPLORE_RELAXED)
 #define k2k_cas_weak_release(p, expected, v) \
 	EXPLORE_CAS(p, expected, v, EXPLORE_RELEASE, EXPLORE_RELAXED)
+#define k2k_cas_pair_acq_rel(low, high, low_was, high_was, new_low, new_high)         \
+	explore_cas_pair((low), (high), (low_was), (high_was), (new_low), (new_high), \
+	                 EXPLORE_ACQ_REL, EXPLORE_ACQUIRE, EXPLORE_SITE(#low))
 #define k2k_fence_acquire() explore_fence(EXPLORE_ACQUIRE, EXPLORE_SITE("acquire"))
 #define k2k_fence_release() explore_fence(EXPLORE_RELEASE, EXPLORE_SITE("release"))
 #define k2k_fence_seq_cst() explore_fence(EXPLORE_SEQ_CST, EXPLORE_SITE("seq_cst"))

@@ -98,6 +98,12 @@ PROGRAM(litmus_sb_one_fence, .what = "SB, one seq_cst fence", .threads = { sb_x_
 PROGRAM(litmus_sb_fences, .what = "SB, seq_cst fences", .threads = { sb_x_sc, sb_y_sc },
         OUTCOMES("0 1", "1 0", "1 1"))
 
+READS(sb_x_barrier, SET(&x, 1); explore_fence_process(), RLX(&y), )
+
+/* the other thread has no fence of its own; it comes last, and may come first all the same */
+PROGRAM(litmus_sb_barrier, .what = "SB, membarrier", .threads = { sb_x_barrier, sb_y },
+        .process = { 1, 1 }, OUTCOMES("0 1", "1 0", "1 1"))
+
 /* ---- load buffering: RC11 forbids what C11 allows ------------------------------------- */
 
 READS(lb_x, , RLX(&x), SET(&y, 1))
@@ -245,6 +251,36 @@ PROGRAM(litmus_release_broken, .what = "another's store does not pass it on",
 PROGRAM(litmus_release_own, .what = "a store of the same thread passes it on",
         .threads = { x1_y10_y20, mp_get_acq }, OUTCOMES("00", "01", "101", "201"))
 
+/* ---- two words that are exchanged as one ------------------------------------------------ */
+
+static struct {
+	_Alignas(16) k2k_u64 low, high;
+} pair EXPLORE_SHARED;
+
+static void setup_pair(void)
+{
+	pair.low = pair.high = 0;
+}
+
+static void swap_pair(uint64_t to)
+{
+	explore_outcome("%d", k2k_cas_pair_acq_rel(&pair.low, &pair.high, 0, 0, to, to));
+}
+THREAD(swap_pair_1, swap_pair(1))
+THREAD(swap_pair_2, swap_pair(2))
+READS2(pair_get, (unsigned int)ACQ(&pair.low), (unsigned int)RLX(&pair.high))
+READS(pair_get_high, , (unsigned int)RLX(&pair.high), )
+READS2(pair_get_high_acq, (unsigned int)ACQ(&pair.high), (unsigned int)RLX(&pair.low))
+
+PROGRAM(litmus_pair, .what = "a pair, read word by word", .threads = { swap_pair_1, pair_get },
+        .setup = setup_pair, .outcomes = { "1 00", "1 01", "1 11" })
+PROGRAM(litmus_pair_back, .what = "a pair, its second word first",
+        .threads = { swap_pair_1, pair_get_high_acq }, .setup = setup_pair,
+        .outcomes = { "1 00", "1 01", "1 11" })
+PROGRAM(litmus_pair_two, .what = "one exchange of a pair wins",
+        .threads = { swap_pair_1, swap_pair_2, pair_get_high }, .setup = setup_pair,
+        .outcomes = { "0 1 0", "0 1 2", "1 0 0", "1 0 1" })
+
 /*
  * ---- death, standing still, waiting ------------------------------------------------------------
  */
@@ -270,6 +306,14 @@ PROGRAM(death_fence, .what = "behind a fence a dead process's stores are seen",
 PROGRAM(death_plain, .what = "a death is no fence for who finds it",
         .threads = { mp_set, ask_plain }, .mortal = 1, .deaths = 1,
         OUTCOMES("dead00", "dead01", "dead10", "dead11"))
+
+/* A death after the answer and before the fence: --compare counts it, since no value tells. */
+THREAD(ask_only, explore_is_alive(0))
+READS2(x_fence_y, RLX(&x), (SC(), RLX(&y)))
+
+PROGRAM(death_between, .what = "a death after a question and before a fence",
+        .threads = { mp_set, ask_only, x_fence_y }, .mortal = 1, .deaths = 1,
+        OUTCOMES("00", "01", "10", "11"))
 
 static void how_it_ended(void)
 {

@@ -1,61 +1,49 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "memory.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine.h"
+
 #define BUCKETS (4 * MEMORY_LOCATIONS)
 #define RANGES 8
-#define MESSAGES ((size_t)8 << 20)
+#define UNDO (1 << 16)
 
-/* The newest store that is known, by location; 0: the initial value. */
+/* The newest store that is known, by location; of those from `count` on the initial value. */
 struct view {
-	uint16_t newest[MEMORY_LOCATIONS];
+	unsigned int count;
+	uint16_t newest[MEMORY_LOCATIONS]; /* 0: the initial value */
 };
 
-struct memory_thread {
+static struct {
 	struct view now;
 	struct view kept;     /* messages of relaxed loads, until an acquire fence */
 	struct view released; /* `now` at the last release fence */
-	bool has_released;
-	uint16_t last_read[MEMORY_LOCATIONS];
-	uint8_t reads[MEMORY_LOCATIONS];         /* of it, in a row */
-	uint16_t last_release[MEMORY_LOCATIONS]; /* its last release store there, or 0 */
-};
+} threads[EXPLORE_THREADS];
+static struct view fences; /* what seq_cst fences share */
 
-static struct memory_location locations[MEMORY_LOCATIONS];
+struct memory_location memory_locations[MEMORY_LOCATIONS];
 static unsigned int location_count;
 static uint16_t buckets[BUCKETS]; /* location + 1 */
-
-static struct memory_store stores[MEMORY_STORES];
-static unsigned int store_count;
-static uint16_t *messages;
-static size_t messages_used;
-static struct memory_thread threads[EXPLORE_THREADS];
-static struct view fences; /* what seq_cst fences share */
-static uint64_t fences_hash, lists_hash;
+struct memory_store memory_stores[MEMORY_STORES];
+unsigned int memory_store_count;
+static struct view messages[MEMORY_STORES]; /* of stores, which are often looked at without */
 
 static struct {
 	const unsigned char *from, *to;
 } ranges[RANGES];
 static size_t range_count;
 
-/* Stores outside of threads, and what was there before. */
+/* ---- real memory: it always holds the last value ------------------------------------ */
+
+/* What was there before each change. */
 static struct undo {
 	uintptr_t address;
 	size_t bytes;
 	uint64_t before;
-} * undo;
-static size_t undo_count, undo_room;
-
-static void out_of(const char *what)
-{
-	fprintf(stderr, "explore: out of %s (memory.h)\n", what);
-	exit(2);
-}
-
-/* ---- real memory: it always holds the last value ------------------------------------ */
+} undo[UNDO];
+static size_t undo_count;
 
 uint64_t memory_peek(const volatile void *p, size_t bytes)
 {
@@ -66,7 +54,7 @@ uint64_t memory_peek(const volatile void *p, size_t bytes)
 	return *(const volatile uint8_t *)p;
 }
 
-static void poke(uintptr_t address, size_t bytes, uint64_t value)
+static void put(uintptr_t address, size_t bytes, uint64_t value)
 {
 	if (bytes == 4)
 		*(volatile uint32_t *)address = (uint32_t)value;
@@ -76,65 +64,33 @@ static void poke(uintptr_t address, size_t bytes, uint64_t value)
 		*(volatile uint8_t *)address = (uint8_t)value;
 }
 
-void memory_store_alone(volatile void *p, size_t bytes, uint64_t value)
+void memory_poke(volatile void *p, size_t bytes, uint64_t value)
 {
-	if (undo_count == undo_room) {
-		undo_room = undo_room ? 2 * undo_room : 1024;
-		undo = realloc(undo, undo_room * sizeof(*undo));
-		if (!undo)
-			out_of("memory");
-	}
+	if (undo_count == UNDO)
+		run_refuse("out of room for changes (memory.c)");
 	undo[undo_count++] = (struct undo){ (uintptr_t)p, bytes, memory_peek(p, bytes) };
-	poke((uintptr_t)p, bytes, value);
+	put((uintptr_t)p, bytes, value);
 }
 
-void memory_keep(void)
+void explore_keep(void)
 {
 	undo_count = 0;
 }
 
-/* ---- locations --------------------------------------------------------------------- */
-
-void memory_forget(void)
-{
-	memory_begin();
-	memset(buckets, 0, sizeof(buckets));
-	location_count = 0;
-}
-
 void memory_begin(void)
 {
-	if (!messages)
-		messages = malloc(MESSAGES);
-	if (!messages)
-		out_of("memory");
-	for (unsigned int i = 0; i < location_count; i++) {
-		struct memory_location *location = &locations[i];
-
-		if (location->used && location->process < 0)
-			poke(location->address, location->bytes, location->initial);
-		location->used = false;
-		location->count = 0;
-		location->hash = 0;
-	}
-	while (undo_count > 0) {
-		undo_count--;
-		poke(undo[undo_count].address, undo[undo_count].bytes, undo[undo_count].before);
-	}
-	for (int i = 0; i < EXPLORE_THREADS; i++) {
-		struct memory_thread *thread = &threads[i];
-
-		memset(thread->now.newest, 0, location_count * sizeof(uint16_t));
-		memset(thread->kept.newest, 0, location_count * sizeof(uint16_t));
-		memset(thread->last_read, 0, location_count * sizeof(uint16_t));
-		memset(thread->last_release, 0, location_count * sizeof(uint16_t));
-		thread->has_released = false;
-	}
-	memset(fences.newest, 0, location_count * sizeof(uint16_t));
-	fences_hash = lists_hash = 0;
-	store_count = 1;
-	messages_used = 0;
+	for (; undo_count > 0; undo_count--)
+		put(undo[undo_count - 1].address, undo[undo_count - 1].bytes,
+		    undo[undo_count - 1].before);
+	memset(buckets, 0, sizeof(buckets));
+	location_count = 0;
+	memory_store_count = 1;
+	for (int i = 0; i < EXPLORE_THREADS; i++)
+		threads[i].now.count = threads[i].kept.count = threads[i].released.count = 0;
+	fences.count = 0;
 }
+
+/* ---- memory_locations --------------------------------------------------------------------- */
 
 /* Of the linker: where static variables begin and end, and those that are EXPLORE_SHARED. */
 extern unsigned char __data_start[], _end[], __start_explore_shared[], __stop_explore_shared[];
@@ -153,333 +109,258 @@ static bool is_private(uintptr_t address)
 	       !is_within(address, __start_explore_shared, __stop_explore_shared);
 }
 
-void memory_make_private(const void *p, size_t bytes)
+void explore_make_private(const void *p, size_t bytes)
 {
 	if (range_count == RANGES)
-		out_of("private ranges");
+		run_refuse("out of private ranges (memory.c)");
 	ranges[range_count].from = p;
 	ranges[range_count++].to = (const unsigned char *)p + bytes;
 }
 
-/* The initial value is read when the location is first used in an execution. */
-static void use(unsigned int number)
+/* A new store at this position; those behind it move. */
+static unsigned int insert(unsigned int number, unsigned int position, uint64_t value,
+                           uint64_t ident)
 {
-	struct memory_location *location = &locations[number];
-	struct memory_store *store = &stores[store_count];
+	struct memory_location *location = &memory_locations[number];
+	struct memory_store *store = &memory_stores[memory_store_count];
 
-	location->used = true;
-	location->initial = memory_peek((const volatile void *)location->address, location->bytes);
-	if (store_count == MEMORY_STORES)
-		out_of("stores");
-	*store = (struct memory_store){ .location = (uint16_t)number, .value = location->initial };
-	if (location->room == 0) {
-		location->room = 16;
-		location->order = malloc(location->room * sizeof(uint16_t));
+	if (memory_store_count == MEMORY_STORES)
+		run_refuse("out of stores (memory.h)");
+	store->location = (uint16_t)number;
+	store->position = (uint16_t)position;
+	store->read_by_rmw = false;
+	store->value = value;
+	store->ident = ident;
+	messages[memory_store_count].count = 0;
+	if (location->count == location->room) {
+		location->room = location->room ? 2 * location->room : 16;
+		location->order = realloc(location->order, location->room * sizeof(uint16_t));
 		if (!location->order)
-			out_of("memory");
+			run_refuse("out of memory");
 	}
-	location->order[0] = (uint16_t)store_count++;
-	location->count = 1;
+	for (unsigned int i = location->count; i > position; i--) {
+		location->order[i] = location->order[i - 1];
+		memory_stores[location->order[i]].position++;
+	}
+	location->order[position] = (uint16_t)memory_store_count;
+	location->count++;
+	return memory_store_count++;
 }
 
-unsigned int memory_locate(const volatile void *p, size_t bytes, int process, const char *text)
+unsigned int memory_locate(const volatile void *p, size_t bytes, int process,
+                           const struct explore_site *site)
 {
 	uintptr_t address = (uintptr_t)p;
-	unsigned int at = (unsigned int)(k2k_mix64(address) % BUCKETS);
+	unsigned int at = (unsigned int)(k2k_mix64(address) % BUCKETS), number = location_count;
+	struct memory_location *location;
 
 	if (process >= 0 && !is_private(address))
 		process = -1;
-
 	for (; buckets[at]; at = (at + 1) % BUCKETS) {
-		struct memory_location *location = &locations[buckets[at] - 1];
-
+		location = &memory_locations[buckets[at] - 1];
 		if (location->address != address || location->process != process)
 			continue;
 		if (location->bytes != bytes)
-			explore_fail(text, 0, "accesses of %zu and of %zu bytes to one place",
+			explore_fail(site->text, 0, "accesses of %zu and of %zu bytes to one place",
 			             bytes, location->bytes);
-		if (!location->used)
-			use(buckets[at] - 1u);
 		return buckets[at] - 1u;
 	}
 	if (location_count == MEMORY_LOCATIONS)
-		out_of("locations");
+		run_refuse("out of locations (memory.h)");
 	buckets[at] = (uint16_t)++location_count;
-	locations[location_count - 1] = (struct memory_location){
-		.address = address,
-		.bytes = bytes,
-		.process = process,
-		.text = text,
-		.order = locations[location_count - 1].order,
-		.room = locations[location_count - 1].room,
-	};
-	for (int i = 0; i < EXPLORE_THREADS; i++) {
-		threads[i].now.newest[location_count - 1] = 0;
-		threads[i].kept.newest[location_count - 1] = 0;
-		threads[i].released.newest[location_count - 1] = 0;
-		threads[i].last_read[location_count - 1] = 0;
-		threads[i].last_release[location_count - 1] = 0;
-	}
-	fences.newest[location_count - 1] = 0;
-	use(location_count - 1);
-	return location_count - 1;
-}
-
-struct memory_location *memory_location(unsigned int number)
-{
-	return &locations[number];
-}
-
-const struct memory_store *memory_store_of(unsigned int store)
-{
-	return &stores[store];
-}
-
-unsigned int memory_store_count(void)
-{
-	return store_count;
-}
-
-bool memory_is_newer(unsigned int store, unsigned int since)
-{
-	return store >= since && stores[store].position > 0;
-}
-
-bool memory_has_newer(int thread, unsigned int location, unsigned int since)
-{
-	for (unsigned int i = 0; i < memory_candidates(thread, location); i++)
-		if (memory_is_newer(memory_candidate(thread, location, i), since))
-			return true;
-	return false;
+	location = &memory_locations[number];
+	*location = (struct memory_location){ .address = address,
+		                              .bytes = bytes,
+		                              .process = process,
+		                              .room = location->room,
+		                              .order = location->order };
+	insert(number, 0, memory_peek(p, bytes), 0);
+	return number;
 }
 
 /* ---- views ------------------------------------------------------------------------- */
 
-static void join(struct view *into, const uint16_t *from, unsigned int count)
+static unsigned int newest(const struct view *view, unsigned int location)
 {
-	for (unsigned int i = 0; i < count; i++)
-		if (from[i] && stores[from[i]].position > stores[into->newest[i]].position)
-			into->newest[i] = from[i];
+	return location < view->count ? view->newest[location] : 0;
 }
 
-/* The position of what the thread knows of; 0: the initial value. */
-static unsigned int known(int thread, unsigned int location)
+static void learn(struct view *view, unsigned int location, unsigned int store)
 {
-	return stores[threads[thread].now.newest[location]].position;
+	while (view->count <= location)
+		view->newest[view->count++] = 0;
+	view->newest[location] = (uint16_t)store;
+}
+
+static void join(struct view *into, const struct view *from)
+{
+	for (unsigned int i = 0; i < from->count; i++)
+		if (memory_stores[from->newest[i]].position >
+		    memory_stores[newest(into, i)].position)
+			learn(into, i, from->newest[i]);
+}
+
+static void copy(struct view *to, const struct view *from)
+{
+	to->count = from->count;
+	memcpy(to->newest, from->newest, from->count * sizeof(from->newest[0]));
+}
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+unsigned int memory_known(int thread, const struct memory_location *location)
+{
+	return memory_stores[newest(&threads[thread].now,
+	                            (unsigned int)(location - memory_locations))]
+	        .position;
+}
+
+bool memory_is_newer(unsigned int store, unsigned int since)
+{
+	return since == 0 || (store >= since && memory_stores[store].position > 0);
+}
+
+bool memory_is_worn(int thread, unsigned int store)
+{
+	const struct memory_location *location = &memory_locations[memory_stores[store].location];
+
+	return memory_stores[store].position + 1u < location->count &&
+	       location->by_thread[thread].read == store &&
+	       location->by_thread[thread].reads >=
+	               (run.program->stale ? run.program->stale : MEMORY_STALE_READS);
+}
+
+void memory_read(int thread, unsigned int number, enum explore_order order)
+{
+	const struct memory_store *store = &memory_stores[number];
+	struct memory_location *location = &memory_locations[store->location];
+	uint16_t *reads = &location->by_thread[thread].reads;
+
+	if (location->by_thread[thread].read != number)
+		*reads = 0;
+	*reads += *reads < UINT16_MAX;
+	location->by_thread[thread].read = (uint16_t)number;
+	if (store->position > 0)
+		learn(&threads[thread].now, store->location, number);
+	join(order & EXPLORE_ACQUIRE ? &threads[thread].now : &threads[thread].kept,
+	     &messages[number]);
+}
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+/* No read-modify-write is parted from what it has read. */
+unsigned int memory_place(int thread, unsigned int number, unsigned int choice)
+{
+	const struct memory_location *location = &memory_locations[number];
+
+	for (unsigned int i = location->count; i > memory_known(thread, location); i--)
+		if (!memory_stores[location->order[i - 1]].read_by_rmw && choice-- == 0)
+			return i;
+	return 0;
+}
+
+unsigned int memory_insert(int thread, unsigned int number, unsigned int position, uint64_t value,
+                           uint64_t ident)
+{
+	const struct memory_location *location = &memory_locations[number];
+	unsigned int store = insert(number, position, value, ident);
+
+	learn(&threads[thread].now, number, store);
+	/* memory has room for one process's: lib/ finds none of these values but through base.h */
+	if (location->process < 0 && position + 1u == location->count)
+		memory_poke((volatile void *)location->address, location->bytes, value);
+	return store;
+}
+
+void memory_publish(int thread, unsigned int number, unsigned int from, enum explore_order order)
+{
+	uint16_t *release =
+		&memory_locations[memory_stores[number].location].by_thread[thread].release;
+
+	if (order & EXPLORE_RELEASE) {
+		copy(&messages[number], &threads[thread].now);
+		*release = (uint16_t)number;
+	} else {
+		copy(&messages[number], &threads[thread].released);
+		join(&messages[number], &messages[*release]);
+	}
+	if (from) {
+		memory_stores[from].read_by_rmw = true;
+		join(&messages[number], &messages[from]);
+	}
+}
+
+/* ---- fences ------------------------------------------------------------------------------ */
+
+void memory_fence(int thread, enum explore_order order)
+{
+	struct view *now = &threads[thread].now;
+
+	if (order & EXPLORE_ACQUIRE)
+		join(now, &threads[thread].kept);
+	if (order == EXPLORE_SEQ_CST) {
+		join(now, &fences);
+		copy(&fences, now);
+	}
+	if (order & EXPLORE_RELEASE)
+		copy(&threads[thread].released, now);
+}
+
+void memory_catch_up(int thread)
+{
+	for (unsigned int i = 0; i < location_count; i++)
+		if (memory_locations[i].count > 1)
+			learn(&threads[thread].now, i,
+			      memory_locations[i].order[memory_locations[i].count - 1]);
+}
+
+/* ---- hashes ------------------------------------------------------------------------------ */
+
+/* The same in any interleaving, where a location has another number. */
+static uint64_t name_of(unsigned int location)
+{
+	return memory_locations[location].address + (uintptr_t)memory_locations[location].process;
 }
 
 static uint64_t hash_view(const struct view *view)
 {
 	uint64_t hash = 0;
 
-	for (unsigned int i = 0; i < location_count; i++)
+	for (unsigned int i = 0; i < view->count; i++)
 		if (view->newest[i])
-			hash += memory_mix(locations[i].address + (uintptr_t)locations[i].process,
-			                   stores[view->newest[i]].ident);
+			hash += memory_mix(name_of(i), memory_stores[view->newest[i]].ident);
 	return hash;
 }
 
-static const uint16_t *copy_view(const struct view *view)
+uint64_t memory_hash_view(int thread)
 {
-	uint16_t *copy = messages + messages_used;
-
-	messages_used += location_count;
-	if (messages_used * sizeof(uint16_t) > MESSAGES)
-		out_of("messages");
-	memcpy(copy, view->newest, location_count * sizeof(uint16_t));
-	return copy;
-}
-
-/* ---- reading --------------------------------------------------------------------------- */
-
-unsigned int memory_candidates(int thread, unsigned int location)
-{
-	return locations[location].count - known(thread, location);
-}
-
-unsigned int memory_candidate(int thread, unsigned int location, unsigned int choice)
-{
-	(void)thread;
-	return locations[location].order[locations[location].count - 1 - choice];
-}
-
-bool memory_is_worn(int thread, unsigned int store)
-{
-	const struct memory_store *read = &stores[store];
-	const struct memory_thread *reader = &threads[thread];
-
-	return read->position + 1u < locations[read->location].count &&
-	       reader->last_read[read->location] == store &&
-	       reader->reads[read->location] >= MEMORY_STALE_READS;
-}
-
-uint64_t memory_read(int thread, unsigned int store, enum explore_order order)
-{
-	struct memory_thread *reader = &threads[thread];
-	const struct memory_store *read = &stores[store];
-
-	if (reader->last_read[read->location] != store)
-		reader->reads[read->location] = 0;
-	reader->last_read[read->location] = (uint16_t)store;
-	reader->reads[read->location] += reader->reads[read->location] < MEMORY_STALE_READS;
-	if (read->position > 0)
-		reader->now.newest[read->location] = (uint16_t)store;
-	if (read->message)
-		join(order & EXPLORE_ACQUIRE ? &reader->now : &reader->kept, read->message,
-		     read->message_count);
-	return read->value;
-}
-
-/* ---- writing --------------------------------------------------------------------------- */
-
-static void rehash(struct memory_location *location)
-{
-	uint64_t hash = 0;
-
-	for (unsigned int i = 1; i < location->count; i++)
-		hash = memory_mix(hash, stores[location->order[i]].ident);
-	lists_hash -= memory_mix(location->address + (uintptr_t)location->process, location->hash);
-	location->hash = hash;
-	lists_hash += memory_mix(location->address + (uintptr_t)location->process, location->hash);
-}
-
-static void insert(struct memory_location *location, unsigned int store, unsigned int position)
-{
-	if (location->count == location->room) {
-		location->room *= 2;
-		location->order = realloc(location->order, location->room * sizeof(uint16_t));
-		if (!location->order)
-			out_of("memory");
-	}
-	for (unsigned int i = location->count; i > position; i--) {
-		location->order[i] = location->order[i - 1];
-		stores[location->order[i]].position++;
-	}
-	location->order[position] = (uint16_t)store;
-	location->count++;
-	rehash(location);
-	/* memory has room for one process's: lib/ finds none of these values but through base.h */
-	if (location->process < 0)
-		poke(location->address, location->bytes,
-		     stores[location->order[location->count - 1]].value);
-}
-
-/* What a load of the store gets that acquires. */
-static void compose(int thread, struct memory_store *store, enum explore_order order,
-                    const struct memory_store *read)
-{
-	static struct view message;
-	struct memory_thread *writer = &threads[thread];
-	unsigned int own = writer->last_release[store->location];
-
-	if (order & EXPLORE_RELEASE) {
-		message = writer->now;
-	} else {
-		if (!writer->has_released && !stores[own].message && !(read && read->message))
-			return;
-		memset(message.newest, 0, location_count * sizeof(uint16_t));
-		if (writer->has_released)
-			join(&message, writer->released.newest, location_count);
-		if (stores[own].message)
-			join(&message, stores[own].message, stores[own].message_count);
-	}
-	if (read && read->message)
-		join(&message, read->message, read->message_count);
-	store->message_count = (uint16_t)location_count;
-	store->message = copy_view(&message);
-}
-
-static unsigned int write_at(int thread, unsigned int location, unsigned int position,
-                             uint64_t value, enum explore_order order, uint64_t ident,
-                             const struct memory_store *read)
-{
-	struct memory_store *store = &stores[store_count];
-
-	if (store_count == MEMORY_STORES)
-		out_of("stores");
-	*store = (struct memory_store){
-		.location = (uint16_t)location,
-		.position = (uint16_t)position,
-		.value = value,
-		.ident = ident,
-	};
-	insert(&locations[location], store_count, position);
-	threads[thread].now.newest[location] = (uint16_t)store_count;
-	compose(thread, store, order, read);
-	if (order & EXPLORE_RELEASE)
-		threads[thread].last_release[location] = (uint16_t)store_count;
-	locations[location].writers |= 1u << thread;
-	return store_count++;
-}
-
-/*
- * The position that the choice-th place stands for, or 0: no pair of a read-modify-write is parted.
- */
-static unsigned int find_place(int thread, const struct memory_location *location,
-                               unsigned int choice, unsigned int first)
-{
-	(void)thread;
-	for (unsigned int position = location->count; position > first; position--)
-		if (!stores[location->order[position - 1]].read_by_rmw && choice-- == 0)
-			return position;
-	return 0;
-}
-
-unsigned int memory_places(int thread, unsigned int location)
-{
-	unsigned int places = 0;
-
-	while (find_place(thread, &locations[location], places, known(thread, location)))
-		places++;
-	return places;
-}
-
-unsigned int memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
-                          enum explore_order order, uint64_t ident)
-{
-	unsigned int position = find_place(thread, &locations[location], choice,
-	                                   known(thread, location));
-
-	return write_at(thread, location, position, value, order, ident, NULL);
-}
-
-unsigned int memory_write_behind(int thread, unsigned int from, uint64_t value,
-                                 enum explore_order order, uint64_t ident)
-{
-	struct memory_store *read = &stores[from];
-
-	read->read_by_rmw = (uint16_t)store_count;
-	return write_at(thread, read->location, read->position + 1u, value, order, ident, read);
-}
-
-/* ---- fences ------------------------------------------------------------------------------ */
-
-uint64_t memory_fence(int thread, enum explore_order order)
-{
-	struct memory_thread *self = &threads[thread];
-
-	if (order & EXPLORE_ACQUIRE)
-		join(&self->now, self->kept.newest, location_count);
-	if (order == EXPLORE_SEQ_CST) {
-		join(&self->now, fences.newest, location_count);
-		fences = self->now;
-		fences_hash = hash_view(&fences);
-	}
-	if (order & EXPLORE_RELEASE) {
-		self->released = self->now;
-		self->has_released = true;
-	}
-	return order == EXPLORE_SEQ_CST ? fences_hash : 0;
-}
-
-void memory_catch_up(int thread)
-{
-	for (unsigned int i = 0; i < location_count; i++)
-		if (locations[i].count > 1)
-			threads[thread].now.newest[i] = locations[i].order[locations[i].count - 1];
+	return hash_view(&threads[thread].now);
 }
 
 uint64_t memory_hash(void)
 {
-	return memory_mix(lists_hash, fences_hash);
+	uint64_t lists = 0;
+
+	for (unsigned int i = 0; i < location_count; i++) {
+		uint64_t list = 0;
+
+		for (unsigned int j = 1; j < memory_locations[i].count; j++)
+			list = memory_mix(list, memory_stores[memory_locations[i].order[j]].ident);
+		lists += memory_mix(name_of(i), list);
+	}
+	return memory_mix(lists, hash_view(&fences));
+}
+
+uint64_t memory_hash_values(void)
+{
+	uint64_t hash = 0;
+
+	for (unsigned int i = 0; i < location_count; i++)
+		if (memory_locations[i].count > 1) {
+			unsigned int last =
+				memory_locations[i].order[memory_locations[i].count - 1];
+
+			hash += memory_mix(name_of(i), memory_stores[last].value);
+		}
+	return hash;
 }

@@ -33,94 +33,85 @@
 
 #include "explore.h"
 
-#define MEMORY_LOCATIONS 1024
+#define MEMORY_LOCATIONS 2048
 #define MEMORY_STORES 8192
-/* How often in a row a thread reads the same store of a location, if there are newer ones. */
-#define MEMORY_STALE_READS 8
+/*
+ * How often in a row a thread reads the same store of a location, if there are newer ones. It has
+ * to be more than any code does that comes to an end: else the order of steps tells what it reads,
+ * and the reduction leaves executions out. A program may have a bound of its own.
+ */
+#define MEMORY_STALE_READS 32
 
 /*
  * The place of a store in its location's modification order; the first store is the initial value.
  */
 struct memory_store {
-	uint16_t location;
-	uint16_t position;
-	uint16_t read_by_rmw; /* the store that stands right behind it for ever, or 0 */
-	uint16_t message_count;
+	uint16_t location, position;
+	bool read_by_rmw; /* what that has stored stands right behind it for ever */
 	uint64_t value;
-	uint64_t ident; /* thread and number of its event: the same store in any interleaving */
-	const uint16_t *message; /* by location, message_count of them; null: nothing */
+	uint64_t ident; /* thread and number of its step: the same store in any interleaving */
 };
 
 struct memory_location {
 	uintptr_t address;
 	size_t bytes;
-	int process;      /* -1: it is shared by all */
-	const char *text; /* as the first access writes it */
-	/* of all executions: threads that ever stored there */
-	unsigned int writers;
-	/* of this execution */
-	bool used;
-	uint64_t initial;
+	int process;    /* -1: it is shared by all */
 	uint16_t count; /* stores in the list */
 	uint16_t room;
 	uint16_t *order; /* of store numbers */
-	uint64_t hash;   /* of the list */
+	struct {
+		uint16_t read; /* the store that it read last, and how often in a row */
+		uint16_t reads;
+		uint16_t release; /* its last release store, or 0 */
+	} by_thread[EXPLORE_THREADS];
 };
 
-/* Forgets all executions: for the next program. */
-void memory_forget(void);
-/*
- * Begins an execution; puts back the value of whatever the one before, and its setup, have changed.
- */
+/* Begins an execution; puts back whatever the one before, its setup and its check have changed. */
 void memory_begin(void);
-/* A store outside of threads, to be put back. */
-void memory_store_alone(volatile void *p, size_t bytes, uint64_t value);
-/* What was stored so far outside of threads stays. */
-void memory_keep(void);
 uint64_t memory_peek(const volatile void *p, size_t bytes);
-/*
- * The location's number. process: whose it is, if it is one that each process has for itself: a
- * static variable that is not EXPLORE_SHARED, and what memory_make_private() names.
- */
-unsigned int memory_locate(const volatile void *p, size_t bytes, int process, const char *text);
-void memory_make_private(const void *p, size_t bytes);
-struct memory_location *memory_location(unsigned int number);
-const struct memory_store *memory_store_of(unsigned int store);
-/* How many there are: a store that is made now gets this number. */
-unsigned int memory_store_count(void);
-/* Was it made when there were `since` stores, or later? An initial value was not. */
-bool memory_is_newer(unsigned int store, unsigned int since);
-/* Is there one of these that the thread may read? */
-bool memory_has_newer(int thread, unsigned int location, unsigned int since);
+/* A store outside of threads, to be put back. */
+void memory_poke(volatile void *p, size_t bytes, uint64_t value);
 
-/* How many stores a load, or the read of a read-modify-write, may choose from. */
-unsigned int memory_candidates(int thread, unsigned int location);
-/* The choice-th of them, the newest first: its number. */
-unsigned int memory_candidate(int thread, unsigned int location, unsigned int choice);
+/*
+ * The location's number in this execution. process: whose it is, if it is one that each process has
+ * for itself: a static variable that is not EXPLORE_SHARED, and what explore_make_private() names.
+ */
+unsigned int memory_locate(const volatile void *p, size_t bytes, int process,
+                           const struct explore_site *site);
+extern struct memory_location memory_locations[MEMORY_LOCATIONS];
+extern struct memory_store memory_stores[MEMORY_STORES];
+extern unsigned int memory_store_count; /* a store that is made now gets this number */
+
+/* The position of the newest store that the thread knows of: it may read this one or later ones. */
+unsigned int memory_known(int thread, const struct memory_location *location);
+/* Was it made when there were `since` stores, or later? An initial value was not; 0: any was. */
+bool memory_is_newer(unsigned int store, unsigned int since);
 /*
  * Has the thread read this store so often in a row, with newer ones there, that it sees one of
  * those?
  */
 bool memory_is_worn(int thread, unsigned int store);
-/* Reads that store. */
-uint64_t memory_read(int thread, unsigned int store, enum explore_order order);
+void memory_read(int thread, unsigned int store, enum explore_order order);
 
-/* How many places a plain store may take. */
-unsigned int memory_places(int thread, unsigned int location);
-/* Takes the choice-th of them, the last first. The store's number. */
-unsigned int memory_write(int thread, unsigned int location, unsigned int choice, uint64_t value,
-                          enum explore_order order, uint64_t ident);
-/* Of a read-modify-write that has read `from`. The store's number. */
-unsigned int memory_write_behind(int thread, unsigned int from, uint64_t value,
-                                 enum explore_order order, uint64_t ident);
+/*
+ * The position of the choice-th place that a plain store may take, the last one first; 0: there are
+ * not so many.
+ */
+unsigned int memory_place(int thread, unsigned int location, unsigned int choice);
+/* A new store at this position: its number. */
+unsigned int memory_insert(int thread, unsigned int location, unsigned int position, uint64_t value,
+                           uint64_t ident);
+/* Then its message. from: what a read-modify-write has read, or 0. */
+void memory_publish(int thread, unsigned int store, unsigned int from, enum explore_order order);
 
-/* A seq_cst fence answers a hash of the view that it leaves; others 0. */
-uint64_t memory_fence(int thread, enum explore_order order);
+void memory_fence(int thread, enum explore_order order);
 /* As if the thread saw all that was ever stored. */
 void memory_catch_up(int thread);
 
-/* Of all lists, and of the view of seq_cst fences. */
+/* Of a thread's view; of all lists, and of the view that seq_cst fences share; of last values. */
+uint64_t memory_hash_view(int thread);
 uint64_t memory_hash(void);
+uint64_t memory_hash_values(void);
 
 static inline uint64_t memory_mix(uint64_t a, uint64_t b)
 {

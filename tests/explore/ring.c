@@ -13,6 +13,7 @@
 #include "world.h"
 
 #define KIND 1
+#define DEADLINE_NS (UINT64_C(3600) * K2K_NS_PER_SEC)
 
 static struct k2k_ring ring;
 static uint64_t numbers[EXPLORE_THREADS][2]; /* that append answered */
@@ -143,9 +144,77 @@ static void read_second(void)
 		read_number(2);
 }
 
-FULL_PROGRAM(ring_backs_out, .what = "an event that readers hold for given up never comes",
-             .setup = setup_one_place, .threads = { append, append, append, read_second },
-             .check = check)
+/*
+ * The first event's writer has filled it, and only its last store is made here. Two others append
+ * meanwhile, and whoever finds the place taken gives up.
+ */
+static void setup_begun(void)
+{
+	setup_one_place();
+	k2k_store_relaxed(&ring.shared->claimed, 1);
+	k2k_store_relaxed(&ring.events[0].sequence, 1);
+}
+
+static void end_first(void)
+{
+	k2k_store_release(&ring.events[0].sequence, 2);
+}
+
+static void end_and_read(void)
+{
+	end_first();
+	read_second();
+}
+
+/* All have come to their ends: nothing may come any more. */
+static void check_given_up(void)
+{
+	struct k2k_event_copy copy;
+	uint64_t claimed = k2k_load_relaxed(&ring.shared->claimed);
+
+	for (uint64_t n = 2; n <= claimed; n++) {
+		explore_assert(k2k_ring_read(&ring, n, false, &copy) != K2K_EVENT_PENDING);
+		read_number(n);
+	}
+}
+
+PROGRAM(ring_given_up, .what = "an event that a reader holds for given up never comes",
+        .setup = setup_begun, .threads = { append, append, end_and_read }, .check = check_given_up)
+PROGRAM(ring_given_up_twice, .what = "of two numbers that are given up the higher one counts",
+        .setup = setup_begun, .threads = { append, append, end_first }, .check = check_given_up)
+
+/* Two events have been in the one place already. */
+static void setup_third(void)
+{
+	setup_one_place();
+	for (int i = 0; i < 2; i++) {
+		struct k2k_event_body body;
+
+		make_body(&body, 100);
+		explore_assert(k2k_ring_append(&ring, &body, 1, false) != 0);
+	}
+}
+
+/* The first event's writer is still at work, and two numbers have been given up. */
+static void setup_fourth(void)
+{
+	setup_begun();
+	k2k_store_relaxed(&ring.shared->claimed, 3);
+	k2k_store_relaxed(&ring.events[0].given_up, 3);
+}
+
+static void find_newest(void)
+{
+	bool damaged;
+	uint64_t newest = k2k_ring_newest_seen(&ring, &damaged);
+
+	explore_assert(!damaged && newest > 1);
+}
+
+PROGRAM(ring_newest, .what = "a number that is newer than the count of all is no damage",
+        .setup = setup_third, .threads = { append, find_newest })
+PROGRAM(ring_newest_given_up, .what = "the same for a number that is given up",
+        .setup = setup_fourth, .threads = { append, find_newest })
 
 /* ---- death: the next owner -------------------------------------------------------------- */
 
@@ -182,6 +251,131 @@ static void check_heir(void)
 PROGRAM(ring_heir, .what = "an owner dies in an append, and the next one appends", .setup = setup,
         .mortal = 1, .deaths = 1, .threads = { append_twice, append_after_death },
         .check = check_heir)
+
+/* One event less: so the dead one's may still be read. */
+static void append_once_after_death(void)
+{
+	if (explore_is_alive(0))
+		return;
+	k2k_fence_seq_cst(); /* as k2k_liveness_ask() has it */
+	k2k_ring_own(&ring);
+	append();
+}
+
+static void check_since(void)
+{
+	check_heir();
+	read_number(1);
+}
+
+PROGRAM(ring_heir_read, .what = "what a dead owner has begun is there or missing, for every reader",
+        .setup = setup, .mortal = 1, .deaths = 1,
+        .threads = { append, append_once_after_death, read_first }, .check = check_since)
+
+/* Nobody has had the ring yet: its owner attaches, and appends. */
+static void setup_unowned(void)
+{
+	setup();
+	k2k_store_relaxed(&world_map.slots[0].owner, 0);
+	k2k_store_relaxed(&world_map.slots[0].state, K2K_SLOT_UNUSED);
+}
+
+static void attach_and_append(void)
+{
+	static const struct k2k_identity own;
+	struct k2k_registry *reg = world_self();
+
+	explore_assert(k2k_broker_attach(&world_map, &reg->liveness, &own, &reg->broker) == 0);
+	explore_assert(reg->broker.slot == 0);
+	k2k_ring_own(&ring);
+	append();
+}
+
+/* As audit_read.c asks whether the ring's owner is dead: after it has seen the number. */
+static void read_of_owner(void)
+{
+	struct k2k_event_copy copy;
+
+	if (k2k_ring_newest(&ring) == 0)
+		return;
+	if (k2k_ring_read(&ring, 1,
+	                  !k2k_liveness_alive(&world_self()->liveness,
+	                                      k2k_load_acquire(&world_map.slots[0].owner)),
+	                  &copy) == K2K_EVENT_MISSING)
+		missing[explore_self()] |= UINT64_C(1) << 1;
+}
+
+PROGRAM(ring_attached, .what = "whoever sees a number sees its owner attached",
+        .setup = setup_unowned, .threads = { attach_and_append, read_of_owner }, .check = check)
+
+/* As an administrator: the ring is its own while it has the writer's turn. */
+static void setup_turns(void)
+{
+	world_begin(&(struct world_sizes){ .tenants = 1, .events = 2 });
+	begin();
+	for (int i = 0; i < EXPLORE_THREADS; i++)
+		world_admin(i);
+}
+
+static void begin_turn(void)
+{
+	explore_assert(k2k_writer_lock(&world_self()->writer, DEADLINE_NS) == 0);
+	k2k_ring_own(&ring);
+}
+
+static void append_in_turn(void)
+{
+	begin_turn();
+	append();
+	k2k_writer_unlock(&world_self()->writer);
+}
+
+static void have_turn(void)
+{
+	begin_turn();
+	k2k_writer_unlock(&world_self()->writer);
+}
+
+static void read_of_writer(void)
+{
+	struct k2k_event_copy copy;
+	bool alive;
+
+	if (k2k_ring_newest(&ring) == 0)
+		return;
+	alive = k2k_writer_is_at_work(&world_map, &world_self()->admins);
+	if (k2k_ring_read(&ring, 1, !alive, &copy) == K2K_EVENT_MISSING)
+		missing[explore_self()] |= UINT64_C(1) << 1;
+}
+
+PROGRAM(ring_turn, .what = "whoever sees a number sees its writer at work", .setup = setup_turns,
+        .threads = { append_in_turn, read_of_writer }, .check = check)
+PROGRAM(ring_next_turn, .what = "what was appended in a turn is there in the next one",
+        .setup = setup_turns, .threads = { append_in_turn, have_turn, read_first }, .check = check)
+
+/* ---- sleep ------------------------------------------------------------------------------- */
+
+static void append_and_wake(void)
+{
+	append();
+	k2k_ring_wake(&world_map);
+}
+
+/* Whoever has seen the wake before it sleeps sees the event: else it would sleep on. */
+static void look_before_sleep(void)
+{
+	uint32_t seen = k2k_ring_wake_word(&world_map);
+	uint64_t newest = k2k_ring_newest(&ring);
+	struct k2k_event_copy copy;
+
+	explore_assert(seen == 0 || newest == 1);
+	if (newest == 1)
+		explore_assert(seen == 0 ||
+		               k2k_ring_read(&ring, 1, false, &copy) == K2K_EVENT_THERE);
+}
+
+PROGRAM(ring_wake, .what = "a wake-up is not seen before its event", .setup = setup,
+        .threads = { append_and_wake, look_before_sleep }, .check = check)
 
 /* ---- the count ----------------------------------------------------------------------------- */
 

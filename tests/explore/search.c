@@ -24,16 +24,19 @@
  *    store may read an older one as well, and of two stores the later one may take the place before
  *    the other.
  *  - Two seq_cst fences (or deaths, or membarriers), in any order.
- *  - A question whether a process lives, and its death. A death, and a membarrier, and any step of
- *    another thread of that process.
+ *  - A question whether a process lives, and its death. A membarrier, and any step of another
+ *    thread of that process.
  *
  * Whether a step depends on an earlier one is told by vector clocks along program order,
- * reads-from, and the order of seq_cst fences. An actor that leads to a step is the first of those
- * that the step depends on, after the node.
+ * reads-from, and the order of all that is named last. An actor that leads to a step is the first
+ * of those that the step depends on, after the node and not depending on it: they have to come
+ * before, or the step would be another one.
  *
  * Sleep sets (Godefroid 1996) leave out what is seen twice. Once all executions with an actor at a
  * node are done, it sleeps in those with another actor: for a load that means that it reads only
- * stores that came after the node, because those with the older ones are done.
+ * stores that came after the node, because those with the older ones are done. A death that sleeps
+ * is not tried in place of its thread's step; but a later step that wakes it counts as if it had
+ * been, since the death may come after that one.
  *
  * Complete: there is no bound on preemptions. There is one on the steps of a thread, and executions
  * that meet it are counted as cut. A thread that waits (explore_yield) goes on after some other
@@ -42,24 +45,26 @@
  * Left out: load buffering (memory.h), compare-exchanges that fail for no reason, and data races on
  * what is not atomic (each word of the registry is).
  *
- * --naive takes each actor at each node, and gives up an execution in a state that was there
- * before, known by a hash. It is slow, and the reference: --compare counts the executions that both
- * come to.
+ * --compare checks this: besides, it takes each actor at each node, and gives up an execution only
+ * in a state that was there before, known by a hash. That is slow. Both have to come to as many
+ * executions, except of a program that waits; and, because of two stores with the same value only
+ * the older one is read (steps.c), of which not each interleaving has both, to as many outcomes
+ * with that rule as without. `explore --compare random` does so for programs that are made by
+ * chance: random.c.
  *
  * Relatives: CDSChecker (Norris and Demsky, OOPSLA 2013), relacy (Vyukov). Death and standing still
  * are ours.
  */
-#include "search.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "engine.h"
 #include "memory.h"
-#include "run.h"
 
 #define NODES 32768
+#define STATES (1u << 22)
 
 struct clock {
 	uint16_t seen[EXPLORE_THREADS]; /* how many nodes of each thread */
@@ -73,66 +78,49 @@ struct node {
 	unsigned int asleep_since[EXPLORE_THREADS]; /* how many stores there were then */
 	unsigned int stores;                        /* how many there were before the step */
 	unsigned int value, values; /* which of how many alternatives of its store */
-	/* the step, when it is made */
-	enum step_kind kind;
-	bool reads, writes, is_seq_cst;
-	unsigned int location;
-	int asked;          /* thread */
-	struct clock clock; /* with the step */
+	unsigned int next_value;    /* the one to try after it, or 0 */
+	struct step step;           /* when it is made */
+	struct clock clock;         /* with the step */
+	/* list_node(): the one before, or null */
+	struct node *reader_before, *special_before;
 };
 
 static struct {
+	struct figures *figures;
 	struct node nodes[NODES];
-	size_t depth, length;
+	size_t length;    /* of those that repeat the execution before */
 	size_t first_new; /* the nodes before it are as they were */
-	struct clock clocks[EXPLORE_THREADS], fences,
-		deaths[EXPLORE_THREADS]; /* by thread, by process */
-	bool has_barrier;                /* or a death: a step of a whole process */
-	struct node *of_store[MEMORY_STORES];
-	const char *replay; /* what is left of it */
 	/* hashes of states (naive), or of executions: a table */
-	uint64_t *states;
-	size_t state_room, state_count;
+	uint64_t states[STATES];
+	size_t state_count;
 } s;
 
-/* ---- states ------------------------------------------------------------------------ */
+/* Of one execution; all begins with 0. */
+static struct {
+	size_t depth; /* nodes so far */
+	struct clock clocks[EXPLORE_THREADS], fences;
+	struct clock deaths[EXPLORE_THREADS];   /* by thread */
+	struct clock asked[EXPLORE_THREADS];    /* by thread: questions that were answered yes */
+	struct clock barriers[EXPLORE_THREADS]; /* by process: its last one */
+	bool has_barrier;                       /* so far: any step may differ from it */
+	struct node *of_store[MEMORY_STORES];
+	/* the newest that reads a location, and that makes a difference beyond any location */
+	struct node *readers[MEMORY_LOCATIONS], *special;
+} now;
 
-static uint64_t *find_state(uint64_t hash)
-{
-	size_t at = hash & (s.state_room - 1);
-
-	while (s.states[at] && s.states[at] != hash)
-		at = (at + 1) & (s.state_room - 1);
-	return &s.states[at];
-}
-
-static void make_states(size_t room)
-{
-	uint64_t *before = s.states;
-	size_t count = s.state_room;
-
-	s.states = calloc(room, sizeof(*s.states));
-	if (!s.states) {
-		fprintf(stderr, "explore: no memory for %zu states\n", room);
-		exit(2);
-	}
-	s.state_room = room;
-	for (size_t i = 0; before && i < count; i++)
-		if (before[i])
-			*find_state(before[i]) = before[i];
-	free(before);
-}
+/* ---- states: for --compare ------------------------------------------------------------- */
 
 /* False: it was there before. */
 static bool is_new_state(uint64_t hash)
 {
-	uint64_t *state = find_state(hash ? hash : 1);
+	size_t at = hash % STATES;
 
-	if (*state)
-		return false;
-	*state = hash ? hash : 1;
-	if (++s.state_count > s.state_room / 2)
-		make_states(2 * s.state_room);
+	for (; s.states[at]; at = (at + 1) % STATES)
+		if (s.states[at] == hash)
+			return false;
+	if (++s.state_count == STATES)
+		run_refuse("out of states (search.c)");
+	s.states[at] = hash;
 	return true;
 }
 
@@ -147,7 +135,52 @@ static uint64_t hash_state(uint64_t more)
 	for (int i = 0; i < run.count; i++)
 		hash += memory_mix(run.threads[i].history,
 		                   (uint64_t)run.threads[i].state << 8 | (unsigned int)i);
-	return hash;
+	return hash ? hash : 1;
+}
+
+/* What a program can tell: what each thread has read, how it ended, and the last values. */
+static uint64_t hash_outcome(void)
+{
+	uint64_t hash = memory_hash_values();
+
+	for (int i = 0; i < run.count; i++)
+		hash += memory_mix(run.threads[i].told,
+		                   (uint64_t)run.threads[i].state << 8 | (unsigned int)i);
+	return hash ? hash : 1;
+}
+
+/* Adds the step to the history of each thread that knows of it. */
+static void remember(int thread, const struct step *step)
+{
+	for (int i = 0; i < run.count; i++) {
+		uint64_t *history = &run.threads[i].history;
+
+		if (i != thread && (step->kind != STEP_BARRIER || !run_is_same_process(i, thread)))
+			continue;
+		*history = memory_mix(*history, (uint64_t)step->kind << 1 | (i == thread));
+		*history = memory_mix(*history, (uintptr_t)step->address);
+		*history = memory_mix(*history, memory_stores[step->from].ident);
+		*history = memory_mix(*history, memory_mix(step->value, step->high_value));
+		if (step_is_seq_cst(step))
+			*history = memory_mix(*history, memory_hash_view(i));
+	}
+	if (step_reads(step) || step->kind == STEP_ASK) {
+		uint64_t *told = &run.threads[thread].told;
+
+		*told = memory_mix(*told, (uintptr_t)step->address);
+		*told = memory_mix(*told, memory_mix(step_reads(step) ? step->read : step->value,
+		                                     step->high_read));
+	}
+}
+
+static const struct step death = { .kind = STEP_DIE }, stop = { .kind = STEP_STOP };
+
+/* What the actor would do now. */
+static const struct step *step_of(uint32_t actor)
+{
+	return is_run(actor)    ? &run.threads[actor_thread(actor)].step
+	       : is_stop(actor) ? &stop
+	                        : &death;
 }
 
 /* ---- what makes a difference --------------------------------------------------------- */
@@ -166,40 +199,46 @@ static void join(struct clock *into, const struct clock *from)
 			into->seen[i] = from->seen[i];
 }
 
-static bool same_process(const struct node *a, const struct node *b)
+static bool asks_of(const struct step *step, const struct step *other, int thread)
 {
-	return run.process[actor_thread(a->actor)] == run.process[actor_thread(b->actor)];
+	return step->kind == STEP_ASK && other->kind == STEP_DIE && step->asked == thread;
 }
 
-static bool is_of_process(const struct node *node)
+/* Does the order of these two steps make a difference, whatever location they are of? */
+static bool meets(int a_thread, const struct step *a, int b_thread, const struct step *b)
 {
-	return is_death(node->actor) || (is_run(node->actor) && node->kind == STEP_BARRIER);
+	return (step_is_seq_cst(a) && step_is_seq_cst(b)) || asks_of(a, b, b_thread) ||
+	       asks_of(b, a, a_thread) ||
+	       ((a->kind == STEP_BARRIER || b->kind == STEP_BARRIER) &&
+	        run_is_same_process(a_thread, b_thread));
 }
 
-static bool asks_of(const struct node *node, const struct node *death)
+/*
+ * The thread's death before this step was not tried, since it sleeps. A later step that would have
+ * woken it makes the same difference to it as if it had been.
+ */
+static bool has_sleeping_death(const struct node *node)
 {
-	return is_run(node->actor) && node->kind == STEP_ASK && is_death(death->actor) &&
-	       run.process[node->asked] == run.process[actor_thread(death->actor)];
+	return is_run(node->actor) && (node->sleeping & DIE(actor_thread(node->actor)));
 }
 
 /* Would it make a difference if `later` came before `earlier`, if it can? */
 static bool differs(const struct node *earlier, const struct node *later)
 {
-	if (earlier->reads && later->writes && earlier->location == later->location)
-		return true;
-	if (earlier->is_seq_cst && later->is_seq_cst)
-		return true;
-	if (asks_of(earlier, later) || asks_of(later, earlier))
-		return true;
-	return (is_of_process(earlier) || is_of_process(later)) && same_process(earlier, later);
+	const struct step *a = &earlier->step, *b = &later->step;
+
+	return (step_reads(a) && step_writes(b) &&
+	        (a->location == b->location || (b->high && a->location == b->high_location))) ||
+	       meets(actor_thread(earlier->actor), a, actor_thread(later->actor), b) ||
+	       (has_sleeping_death(earlier) &&
+	        meets(actor_thread(earlier->actor), &death, actor_thread(later->actor), b));
 }
 
 /*
- * Of the steps after `from` that the newest one depends on, and itself: those that depend on no
- * other of them. *first: the first of them.
+ * Of the steps after `from` that the newest one depends on, without those that depend on `from`,
+ * and itself: those that depend on no other of them. *first: the first of them.
  */
-static uint32_t find_initials(const struct node *from, const struct node *newest,
-                              const struct clock *before, uint32_t *first)
+static uint32_t find_initials(const struct node *from, const struct node *newest, uint32_t *first)
 {
 	const struct node *needed[EXPLORE_THREADS];
 	uint32_t initials = 0, threads = 0;
@@ -207,16 +246,16 @@ static uint32_t find_initials(const struct node *from, const struct node *newest
 
 	*first = 0;
 	for (const struct node *node = from + 1; node <= newest; node++) {
-		const struct clock *clock = node == newest ? before : &node->clock;
 		bool depends = false;
 
 		/* a thread's first step of these stands for its later ones */
 		if ((threads >> actor_thread(node->actor) & 1) ||
-		    (node != newest && !has_seen(before, node)))
+		    (node != newest &&
+		     (!has_seen(&newest->clock, node) || has_seen(&node->clock, from))))
 			continue;
 		threads |= 1u << actor_thread(node->actor);
 		for (int i = 0; i < count && !depends; i++)
-			depends = has_seen(clock, needed[i]);
+			depends = has_seen(&node->clock, needed[i]);
 		needed[count++] = node;
 		if (depends)
 			continue;
@@ -227,109 +266,105 @@ static uint32_t find_initials(const struct node *from, const struct node *newest
 	return initials;
 }
 
-static void find_differences(struct node *newest, const struct clock *before)
+static void find_difference(struct node *node, const struct node *newest,
+                            const struct clock *before)
 {
-	for (struct node *node = s.nodes; node < newest; node++) {
-		uint32_t initials, first;
+	uint32_t initials, first;
 
-		if (!differs(node, newest) || has_seen(before, node))
-			continue;
-		initials = find_initials(node, newest, before, &first);
-		if ((node->todo | node->done | node->actor | node->sleeping) & initials)
-			continue;
-		if (node->enabled & first)
-			node->todo |= first;
-		else
-			node->todo |= node->enabled & ~node->sleeping & ~node->actor;
+	if (!differs(node, newest) || has_seen(before, node))
+		return;
+	initials = find_initials(node, newest, &first);
+	if ((node->todo | node->done | node->actor | node->sleeping) & initials)
+		return;
+	if (node->enabled & first)
+		node->todo |= first;
+	else
+		node->todo |= node->enabled & ~node->sleeping & ~node->actor;
+}
+
+static void find_readers(unsigned int location, const struct node *newest,
+                         const struct clock *before)
+{
+	for (struct node *node = now.readers[location]; node; node = node->reader_before)
+		find_difference(node, newest, before);
+}
+
+/* Each earlier node is looked at by itself, in any order; most can't make a difference. */
+static void find_differences(const struct node *newest, const struct clock *before)
+{
+	if (newest->step.kind == STEP_BARRIER) {
+		for (struct node *node = s.nodes; node < newest; node++)
+			find_difference(node, newest, before);
+		return;
+	}
+	for (struct node *node = now.special; node; node = node->special_before)
+		find_difference(node, newest, before);
+	if (step_writes(&newest->step))
+		find_readers(newest->step.location, newest, before);
+	if (newest->step.high)
+		find_readers(newest->step.high_location, newest, before);
+}
+
+/* Puts the node into the lists that find_differences() goes through. */
+static void list_node(struct node *node)
+{
+	if (step_is_seq_cst(&node->step) || node->step.kind == STEP_ASK ||
+	    has_sleeping_death(node)) {
+		node->special_before = now.special;
+		now.special = node;
+	}
+	if (step_reads(&node->step)) {
+		node->reader_before = now.readers[node->step.location];
+		now.readers[node->step.location] = node;
 	}
 }
 
 /* ---- sleep --------------------------------------------------------------------------------- */
 
-/*
- * The sleeper's step would have come first: does it make a difference to it that `node` has come?
- */
-static bool wakes(const struct node *node, uint32_t sleeper)
-{
-	int thread = actor_thread(sleeper);
-	const struct step *step = &run.threads[thread].step;
-	bool same = run.process[actor_thread(node->actor)] == run.process[thread];
-
-	if (actor_thread(node->actor) == thread || (is_of_process(node) && same))
-		return true;
-	if (is_stop(sleeper))
-		return false;
-	if (is_death(sleeper))
-		return same || node->is_seq_cst ||
-		       (is_run(node->actor) && node->kind == STEP_ASK &&
-		        run.process[node->asked] == run.process[thread]);
-	if (step->kind == STEP_BARRIER && same)
-		return true;
-	if (run_is_seq_cst(step) && node->is_seq_cst)
-		return true;
-	return step->kind == STEP_ASK && is_death(node->actor) &&
-	       run.process[step->read] == run.process[actor_thread(node->actor)];
-}
-
 /* Who sleeps after `before`, the node before. */
 static void inherit_sleep(struct node *node, const struct node *before)
 {
-	uint32_t asleep = (before->asleep | before->done) & ~before->actor;
+	int thread = actor_thread(before->actor);
 
-	node->asleep = 0;
-	for (uint32_t left = asleep; left; left &= left - 1) {
-		uint32_t sleeper = left & -left;
-		int thread = actor_thread(sleeper);
+	for (uint32_t left = (before->asleep | before->done) & ~before->actor; left;
+	     left &= left - 1) {
+		uint32_t actor = left & -left;
+		int sleeper = actor_thread(actor);
 
-		if (wakes(before, sleeper))
+		if (sleeper == thread || meets(thread, &before->step, sleeper, step_of(actor)))
 			continue;
-		node->asleep |= sleeper;
-		if (is_run(sleeper))
-			node->asleep_since[thread] = before->done & sleeper
-			                                     ? before->stores
-			                                     : before->asleep_since[thread];
+		node->asleep |= actor;
+		if (is_run(actor))
+			node->asleep_since[sleeper] = before->done & actor
+			                                      ? before->stores
+			                                      : before->asleep_since[sleeper];
 	}
 }
 
-/* A load sleeps as long as there is nothing new to read. */
+/* What reads sleeps as long as there is nothing new that it may read. */
 static bool sleeps(const struct node *node, uint32_t actor)
 {
-	const struct step *step = &run.threads[actor_thread(actor)].step;
+	int thread = actor_thread(actor);
+	const struct step *step = step_of(actor);
+	unsigned int found[RUN_CANDIDATES];
 
-	if (!(node->asleep & actor))
-		return false;
-	return !is_run(actor) || !run_reads(step) ||
-	       !memory_has_newer(actor_thread(actor), step->location,
-	                         node->asleep_since[actor_thread(actor)]);
+	return (node->asleep & actor) &&
+	       (!step_reads(step) ||
+	        run_candidates(thread, step, node->asleep_since[thread], found) == 0);
 }
 
 /* ---- choices --------------------------------------------------------------------------------- */
-
-/* The first thread of a process that runs stands for its death. */
-static bool may_die(int thread)
-{
-	bool mortal = false;
-
-	for (int i = 0; i < run.count; i++) {
-		if (run.process[i] != run.process[thread])
-			continue;
-		if (i < thread && run.threads[i].state == THREAD_READY)
-			return false;
-		mortal |= run.program->mortal >> i & 1;
-	}
-	return mortal && run.deaths < run.program->deaths;
-}
 
 static uint32_t find_enabled(void)
 {
 	uint32_t actors = 0;
 
 	for (int i = 0; i < run.count; i++) {
-		if (run.threads[i].state != THREAD_READY)
+		if (run.threads[i].state != EXPLORE_WAITING)
 			continue;
 		if (run_is_enabled(&run.threads[i]))
 			actors |= RUN(i);
-		if (may_die(i))
+		if (run.deaths < run.program->deaths && (run.program->mortal >> i & 1))
 			actors |= DIE(i);
 		if (run.stops < run.program->stops && (run.program->stopping >> i & 1))
 			actors |= STOP(i);
@@ -337,148 +372,122 @@ static uint32_t find_enabled(void)
 	return actors;
 }
 
-/* Besides its step: that it stands still before it, or that its process dies. */
+/* Besides its step: that it stands still before it, or dies. */
 static uint32_t instead_of(uint32_t actor, uint32_t enabled)
 {
-	uint32_t others = is_run(actor) ? STOP(actor_thread(actor)) : 0;
+	int thread = actor_thread(actor);
 
-	for (int i = 0; i < run.count; i++)
-		if (run.process[i] == run.process[actor_thread(actor)])
-			others |= DIE(i);
-	return others & enabled;
+	return is_run(actor) ? (STOP(thread) | DIE(thread)) & enabled : 0;
 }
 
-static uint32_t choose_first(struct node *node)
+/* Of a new node. */
+static void choose_first(struct node *node)
 {
 	uint32_t actors;
 
+	memset(node, 0, sizeof(*node));
+	node->enabled = find_enabled();
+	node->stores = memory_store_count;
+	if (node > s.nodes && !run.naive)
+		inherit_sleep(node, node - 1);
 	for (uint32_t left = node->enabled; left; left &= left - 1)
 		if (sleeps(node, left & -left))
 			node->sleeping |= left & -left;
 	actors = node->enabled & ~node->sleeping;
-	if (!actors || (run.options->naive && !is_new_state(hash_state(node->enabled))))
-		return 0;
+	if (!actors || (run.naive && !is_new_state(hash_state(node->enabled))))
+		return;
 	/* first whoever runs already: the fewer switches, the shorter the trace */
 	node->actor = run.current >= 0 && (actors & RUN(run.current)) ? RUN(run.current)
 	                                                              : actors & -actors;
-	node->todo = run.options->naive
-	                     ? actors
-	                     : node->actor | (instead_of(node->actor, node->enabled) & actors);
-	return node->actor;
-}
-
-static struct node *next_node(void)
-{
-	if (s.depth == NODES) {
-		fprintf(stderr, "explore: an execution of more than %d steps\n", NODES);
-		exit(2);
-	}
-	return &s.nodes[s.depth++];
+	node->todo = run.naive ? actors
+	                       : node->actor | (instead_of(node->actor, node->enabled) & actors);
 }
 
 uint32_t search_choose_actor(void)
 {
-	struct node *node = next_node();
+	struct node *node = &s.nodes[now.depth];
 
-	if (run.options->replay) {
-		node->actor = trace_replay_actor(&s.replay);
-		if (node->actor && !(find_enabled() & node->actor)) {
-			fprintf(stderr, "explore: the string to replay is of another program\n");
-			exit(2);
-		}
-		return node->actor;
-	}
-	if (s.depth <= s.length)
-		return node->actor;
-	memset(node, 0, sizeof(*node));
-	node->enabled = find_enabled();
-	node->stores = memory_store_count();
-	node->values = 1;
-	if (s.depth > 1 && !run.options->naive)
-		inherit_sleep(node, node - 1);
-	if (!choose_first(node)) {
-		s.depth--;
-		return 0;
-	}
-	s.length = s.depth;
+	if (now.depth == NODES)
+		run_refuse("an execution of more than %d steps", NODES);
+	if (now.depth >= s.length)
+		choose_first(node);
+	else if (!node->enabled && !(find_enabled() & node->actor))
+		run_refuse("the string to replay is of another program");
+	now.depth += node->actor != 0;
 	return node->actor;
 }
 
+/* From node->value on. What slept leaves out the stores that were there when it fell asleep. */
 unsigned int search_choose_value(const unsigned int *stores, unsigned int n)
 {
-	struct node *node = &s.nodes[s.depth - 1];
-	unsigned int chosen = 0, values = 0;
+	struct node *node = &s.nodes[now.depth - 1];
+	bool slept = stores && (node->asleep & node->actor);
+	unsigned int since = slept ? node->asleep_since[actor_thread(node->actor)] : 0;
+	unsigned int found[2], count = 0; /* this one and the next */
 
-	if (run.options->replay) {
-		chosen = n > 1 ? trace_replay_value(&s.replay) : 0;
-		if (chosen >= n) {
-			fprintf(stderr, "explore: the string to replay is of another program\n");
-			exit(2);
-		}
-	} else {
-		bool old = stores && (node->asleep & node->actor);
-		unsigned int since = node->asleep_since[actor_thread(node->actor)];
-
-		for (unsigned int i = 0; i < n; i++)
-			if (!old || memory_is_newer(stores[i], since)) {
-				if (values == node->value)
-					chosen = i;
-				values++;
-			}
-		node->values = values;
-		if (values == 0)
-			run_end(RUN_REDUNDANT);
-	}
-	if (n > 1)
-		trace_log_value(chosen);
-	return chosen;
+	for (unsigned int i = node->value; i < n && count < 2; i++)
+		if (!slept || memory_is_newer(stores[i], since))
+			found[count++] = i;
+	if (count == 0)
+		run_refuse("the string to replay is of another program");
+	node->value = found[0];
+	node->next_value = count > 1 ? found[1] : 0;
+	node->values = n;
+	return node->value;
 }
 
-void search_done(uint32_t actor, const struct step *step)
+/* Of the newest step: what it depends on, and who depends on it. */
+static void join_clocks(struct clock *clock, int thread, const struct step *step)
 {
-	struct node *node = &s.nodes[s.depth - 1];
-	int thread = actor_thread(actor);
-	struct clock *clock = &s.clocks[thread], before;
+	int process = run.process[thread];
 
-	if (run.options->replay)
-		return;
-	node->kind = step->kind;
-	node->reads = is_run(actor) && run_reads(step);
-	node->writes = is_run(actor) && run_writes(step);
-	node->is_seq_cst = is_death(actor) || (is_run(actor) && run_is_seq_cst(step));
-	node->location = step->location;
-	node->asked = step->kind == STEP_ASK ? (int)step->read : 0;
-	if (is_death(actor))
-		for (int i = 0; i < run.count; i++)
-			if (run.process[i] == run.process[thread])
-				join(clock, &s.clocks[i]);
-	before = *clock;
+	join(clock, &now.barriers[process]);
+	if (now.of_store[step->from])
+		join(clock, &now.of_store[step->from]->clock);
+	if (step->kind == STEP_ASK && step->value)
+		join(&now.asked[step->asked], clock);
+	else if (step->kind == STEP_ASK)
+		join(clock, &now.deaths[step->asked]);
+	if (step->kind == STEP_DIE)
+		join(clock, &now.asked[thread]);
+	for (int i = 0; i < run.count && step->kind == STEP_BARRIER; i++)
+		if (run_is_same_process(i, thread))
+			join(clock, &now.clocks[i]);
+	if (step_is_seq_cst(step)) {
+		join(clock, &now.fences);
+		now.fences = *clock;
+	}
+	if (step->kind == STEP_DIE)
+		now.deaths[thread] = *clock;
+	if (step->kind == STEP_BARRIER)
+		now.barriers[process] = *clock;
+}
+
+void search_done(uint32_t actor)
+{
+	const struct step *step = step_of(actor);
+	struct node *node = &s.nodes[now.depth - 1];
+	int thread = actor_thread(actor);
+	struct clock *clock = &now.clocks[thread], before = *clock;
+
+	node->step = *step;
+	s.figures->steps += is_run(actor);
+	if (run.compare)
+		remember(thread, step);
 	clock->seen[thread]++;
+	join_clocks(clock, thread, step);
 	node->clock = *clock;
 	/* most steps are loads, which come too late for nothing */
-	s.has_barrier |= is_of_process(node);
-	if (s.depth >= s.first_new && !run.options->naive &&
-	    (node->writes || node->is_seq_cst || node->kind == STEP_ASK || s.has_barrier))
+	now.has_barrier |= step->kind == STEP_BARRIER;
+	if (now.depth >= s.first_new && !run.naive &&
+	    (step_writes(step) || step_is_seq_cst(step) || step->kind == STEP_ASK ||
+	     now.has_barrier))
 		find_differences(node, &before);
-	if (node->reads && s.of_store[step->from])
-		join(clock, &s.of_store[step->from]->clock);
-	if (is_run(actor) && step->kind == STEP_ASK && !step->value)
-		join(clock, &s.deaths[run.process[node->asked]]);
-	if (node->is_seq_cst) {
-		join(clock, &s.fences);
-		join(&s.fences, clock);
-	}
-	if (is_of_process(node))
-		for (int i = 0; i < run.count; i++)
-			if (run.process[i] == run.process[thread]) {
-				join(clock, &s.clocks[i]);
-				s.clocks[i] = *clock;
-			}
-	if (is_death(actor))
-		s.deaths[run.process[thread]] = *clock;
-	node->clock = *clock;
-	if (node->writes && step->to)
-		s.of_store[step->to] = node;
+	list_node(node);
+	if (step->to)
+		now.of_store[step->to] = node;
+	if (step->high_to)
+		now.of_store[step->high_to] = node;
 }
 
 /* The next execution's choices. False: no node has an alternative left. */
@@ -489,7 +498,8 @@ static bool advance(void)
 		uint32_t left;
 
 		s.first_new = s.length;
-		if (++node->value < node->values)
+		node->value = node->next_value;
+		if (node->value)
 			return true;
 		node->done |= node->actor;
 		left = node->todo & ~node->done;
@@ -499,14 +509,67 @@ static bool advance(void)
 			 * try them
 			 */
 			node->actor = 1u << (31 - __builtin_clz(left));
-			node->todo |= run.options->naive ? 0
-			                                 : instead_of(node->actor, node->enabled);
-			node->value = 0;
-			node->values = 1;
+			if (!run.naive)
+				node->todo |= instead_of(node->actor,
+				                         node->enabled & ~node->sleeping);
+			node->values = 0;
 			return true;
 		}
 	}
 	return false;
+}
+
+/* ---- the string of an execution ---------------------------------------------------------------
+ *
+ * It has a letter for each step: a to d let thread 0 to 3 make its next step, A to D let its
+ * process die, s to v let it stand still. A number is the alternative that the step before took, if
+ * it had several.
+ */
+
+static const char letters[] = "abcdefgh"
+			      "ABCDEFGH"
+			      "stuvwxyz";
+
+/* Of a node whose step no other thread has anything to do with. */
+static bool is_idle(const struct step *step)
+{
+	return step->kind == STEP_LOAD && memory_locations[step->location].count == 1;
+}
+
+void search_print(bool all)
+{
+	unsigned int idle = 0;
+
+	for (size_t i = 0; i < now.depth; i++)
+		if (!all && is_idle(&s.nodes[i].step))
+			idle++;
+		else
+			trace_print_step((unsigned int)i + 1, actor_thread(s.nodes[i].actor),
+			                 &s.nodes[i].step);
+	if (idle)
+		printf("(left out: %u loads of words that nobody has stored to; --replay prints "
+		       "them)\n",
+		       idle);
+	printf("replay: explore %s --replay ", run.program->name);
+	for (size_t i = 0; i < now.depth; i++) {
+		putchar(letters[__builtin_ctz(s.nodes[i].actor)]);
+		if (s.nodes[i].values > 1)
+			printf("%u", s.nodes[i].value);
+	}
+	printf("\n");
+}
+
+static void read_string(const char *text)
+{
+	memset(s.nodes, 0, sizeof(s.nodes));
+	for (s.length = 0; *text && s.length < NODES; s.length++) {
+		const char *found = strchr(letters, *text);
+
+		if (!found)
+			run_refuse("'%c' in the string to replay is no actor", *text);
+		s.nodes[s.length].actor = 1u << (found - letters);
+		s.nodes[s.length].value = (unsigned int)strtoul(text + 1, (char **)&text, 10);
+	}
 }
 
 /*
@@ -515,10 +578,13 @@ static bool advance(void)
 
 static void finish(void)
 {
-	run.figures->executions++;
-	run.figures->distinct += is_new_state(hash_state(UINT64_MAX));
+	s.figures->executions++;
+	if (run.compare) {
+		s.figures->distinct += is_new_state(hash_state(UINT64_MAX));
+		s.figures->outcomes += is_new_state(hash_outcome());
+	}
 	for (int i = 0; i < run.count; i++)
-		if (run.threads[i].state == THREAD_READY && !run.program->may_wait)
+		if (run.threads[i].state == EXPLORE_WAITING && !run.program->may_wait)
 			explore_fail(run.threads[i].step.site->file, run.threads[i].step.site->line,
 			             "thread %d waits for what never comes", i);
 	if (run.program->check)
@@ -528,50 +594,36 @@ static void finish(void)
 
 static void run_once(void)
 {
-	s.depth = 0;
-	s.has_barrier = false;
-	memset(s.clocks, 0, sizeof(s.clocks));
-	memset(&s.fences, 0, sizeof(s.fences));
-	memset(s.deaths, 0, sizeof(s.deaths));
-	run.current = -1;
-	trace_begin();
+	memset(&now, 0, sizeof(now));
 	outcome_begin();
-	memset(s.of_store, 0, memory_store_count() * sizeof(s.of_store[0]));
 	memory_begin();
 	if (run.program->setup)
 		run.program->setup();
 	run_threads();
 	if (run.how == RUN_CUT)
-		run.figures->cut++;
+		s.figures->cut++;
 	else if (run.how == RUN_REDUNDANT)
-		run.figures->redundant++;
+		s.figures->redundant++;
 	else
 		finish();
+	s.length = now.depth;
 }
 
-void search(struct explore_program *program, const struct search_options *options,
-            struct search_figures *figures)
+void search(struct explore_program *program, const char *replay, struct figures *figures)
 {
-	struct timespec begun, ended;
+	clock_t begun = clock();
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begun);
 	run.program = program;
-	run.options = options;
-	run.figures = figures;
 	memset(figures, 0, sizeof(*figures));
-	memory_forget();
-	outcome_forget();
-	s.replay = options->replay;
+	s.figures = figures;
 	s.length = s.first_new = 0;
-	free(s.states);
-	s.states = NULL;
-	s.state_count = s.state_room = 0;
-	make_states(1 << 12);
-	do {
+	if (run.compare)
+		memset(s.states, 0, sizeof(s.states));
+	s.state_count = 0;
+	if (replay)
+		read_string(replay);
+	do
 		run_once();
-	} while (!options->replay && advance() &&
-	         (!options->executions || figures->executions < options->executions));
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended);
-	figures->seconds = (double)(ended.tv_sec - begun.tv_sec) +
-	                   1e-9 * (double)(ended.tv_nsec - begun.tv_nsec);
+	while (!replay && advance());
+	figures->seconds = (double)(clock() - begun) / CLOCKS_PER_SEC;
 }

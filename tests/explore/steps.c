@@ -4,19 +4,13 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "memory.h"
-#include "run.h"
 
-#define CANDIDATES 512 /* stores of one location, in one execution */
-
-/*
- * ---- the steps
- * ----------------------------------------------------------------------------------------
- */
+/* ---- reading and writing ---------------------------------------------------------------- */
 
 static uint64_t narrow(uint64_t value, size_t bytes)
 {
@@ -34,157 +28,229 @@ static uint64_t compute(enum explore_rmw what, uint64_t before, uint64_t operand
 	}
 }
 
+/* A compare-exchange that has found what it wanted. */
+static bool is_equal(const struct step *step)
+{
+	return step->read == step->wanted && (!step->high || step->high_read == step->high_wanted);
+}
+
+/* Whatever it reads is read: does it store, and what? */
+static bool stores(struct step *step)
+{
+	if (step->kind == STEP_RMW)
+		step->value = compute(step->rmw, step->read, step->value);
+	step->value = narrow(step->value, step->size);
+	return step_writes(step) && (step->kind != STEP_CAS || is_equal(step));
+}
+
 /*
  * A load that finds the same value in an older store knows less, so it may do all that it may do
  * with the newer one: that one need not be tried.
  */
-static bool is_older_equal(const struct step *step, unsigned int candidate, unsigned int n)
+static bool has_older_equal(int thread, const struct memory_location *location,
+                            unsigned int position)
 {
-	unsigned int store = memory_candidate(run.current, step->location, candidate);
+	uint64_t value = memory_stores[location->order[position]].value;
+	unsigned int known = run.all_stores ? position : memory_known(thread, location);
 
-	for (unsigned int i = candidate + 1; i < n; i++) {
-		unsigned int older = memory_candidate(run.current, step->location, i);
-
-		if (memory_store_of(older)->value == memory_store_of(store)->value &&
-		    !memory_is_worn(run.current, older))
+	while (position-- > known)
+		if (memory_stores[location->order[position]].value == value &&
+		    !memory_is_worn(thread, location->order[position]))
 			return true;
-	}
 	return false;
 }
 
-/* Reads one of the candidates that `may` allows: step->from. */
-static void choose_store(struct step *step,
-                         bool (*may)(const struct memory_store *, const struct step *))
+/*
+ * A read-modify-write stands right behind what it reads. A strong compare-exchange fails only if it
+ * finds another value.
+ */
+static bool may_read(int thread, const struct step *step, const struct memory_location *location,
+                     unsigned int position)
 {
-	unsigned int n = memory_candidates(run.current, step->location), count = 0;
-	unsigned int stores[CANDIDATES], newer[CANDIDATES], taken;
+	const struct memory_store *store = &memory_stores[location->order[position]];
 
-	for (unsigned int i = 0; i < n && count < CANDIDATES; i++) {
-		unsigned int store = memory_candidate(run.current, step->location, i);
-
-		if (may ? !may(memory_store_of(store), step)
-		        : is_older_equal(step, i, n) || memory_is_worn(run.current, store))
-			continue;
-		newer[count] = i;
-		stores[count++] = store;
-	}
-	taken = search_choose_value(stores, count);
-	step->newer = newer[taken];
-	step->from = stores[taken];
+	if (step->kind == STEP_LOAD)
+		return !memory_is_worn(thread, location->order[position]) &&
+		       !has_older_equal(thread, location, position);
+	return !store->read_by_rmw || (step->kind == STEP_CAS && store->value != step->wanted);
 }
+
+/*
+ * The high word of a pair is only stored together with the low one, which may also be stored alone:
+ * so beside a store of the low word stands what the newest exchange of both has stored until then.
+ */
+static unsigned int high_of(const struct step *step)
+{
+	const struct memory_location *low = &memory_locations[step->location];
+	const struct memory_location *high = &memory_locations[step->high_location];
+	unsigned int both = high->count - 1u;
+
+	for (unsigned int i = low->count; i-- > 1;) {
+		bool here = both > 0 && memory_stores[low->order[i]].ident ==
+		                                memory_stores[high->order[both]].ident;
+
+		if (i <= memory_stores[step->from].position && (here || both == 0))
+			return high->order[both];
+		both -= here;
+	}
+	if (both > 0)
+		explore_fail(step->site->text, 0, "the high word of a pair was stored alone");
+	return high->order[0];
+}
+
+unsigned int run_candidates(int thread, const struct step *step, unsigned int since,
+                            unsigned int found[RUN_CANDIDATES])
+{
+	const struct memory_location *location = &memory_locations[step->location];
+	unsigned int count = 0;
+
+	for (unsigned int i = location->count; i-- > memory_known(thread, location);)
+		if (count < RUN_CANDIDATES && memory_is_newer(location->order[i], since) &&
+		    may_read(thread, step, location, i))
+			found[count++] = location->order[i];
+	return count;
+}
+
+static void choose_store(struct step *step)
+{
+	unsigned int found[RUN_CANDIDATES];
+	unsigned int count = run_candidates(run.current, step, 0, found);
+
+	step->from = found[search_choose_value(found, count)];
+	step->newer = memory_locations[step->location].count - 1u -
+	              memory_stores[step->from].position;
+	step->read = memory_stores[step->from].value;
+	if (step->high) {
+		step->high_from = high_of(step);
+		step->high_read = memory_stores[step->high_from].value;
+	}
+}
+
+/* A store's place in the modification order, the last one first. */
+static unsigned int choose_position(struct step *step)
+{
+	unsigned int places = 0;
+
+	while (memory_place(run.current, step->location, places))
+		places++;
+	step->newer = search_choose_value(NULL, places);
+	return memory_place(run.current, step->location, step->newer);
+}
+
+static void store(struct step *step)
+{
+	uint64_t ident = (uint64_t)(run.current + 1) << 32 | run.threads[run.current].steps;
+	unsigned int position = step->from ? memory_stores[step->from].position + 1u
+	                                   : choose_position(step);
+
+	step->to = memory_insert(run.current, step->location, position, step->value, ident);
+	if (step->high)
+		step->high_to = memory_insert(run.current, step->high_location,
+		                              memory_stores[step->high_from].position + 1u,
+		                              step->high_value, ident);
+	/* whoever acquires one word of a pair sees the other */
+	memory_publish(run.current, step->to, step->from, step->order);
+	if (step->high)
+		memory_publish(run.current, step->high_to, step->high_from, step->order);
+	run.changes++;
+}
+
+/* Outside of threads: memory is as it is, and nobody else looks. */
+static struct step *access_alone(const struct step *asked)
+{
+	static struct step step;
+
+	step = *asked;
+	step.read = memory_peek(step.address, step.size);
+	step.high_read = step.high ? memory_peek(step.high, step.size) : 0;
+	if (!stores(&step))
+		return &step;
+	memory_poke(step.address, step.size, step.value);
+	if (step.high)
+		memory_poke(step.high, step.size, step.high_value);
+	return &step;
+}
+
+static struct step *access_word(const struct step *asked)
+{
+	enum explore_order order;
+	struct step *step;
+	bool storing;
+
+	if (run.current < 0)
+		return access_alone(asked);
+	step = run_wait_for_turn(asked);
+	if (step_reads(step))
+		choose_store(step);
+	storing = stores(step);
+	order = step->kind == STEP_CAS && !storing ? step->failure : step->order;
+	if (step->from)
+		memory_read(run.current, step->from, order);
+	if (step->high)
+		memory_read(run.current, step->high_from, order);
+	if (storing)
+		store(step);
+	search_done(RUN(run.current));
+	return step;
+}
+
+/* What each access of a word has. */
+#define WORD(p) .address = (volatile void *)(p), .size = bytes, .order = order, .site = site
 
 uint64_t explore_load(const volatile void *p, size_t bytes, enum explore_order order,
                       struct explore_site *site)
 {
-	struct step *step;
-
-	if (run.current < 0)
-		return memory_peek(p, bytes);
-	step = run_wait_for_turn(&(struct step){
-		.kind = STEP_LOAD, .order = order, .address = p, .size = bytes, .site = site });
-	choose_store(step, NULL);
-	step->read = memory_read(run.current, step->from, step->order);
-	run_remember(STEP_LOAD, memory_mix(step->location, memory_store_of(step->from)->ident));
-	run_done(step);
-	return step->read;
+	/* most of what setups and checks do */
+	return run.current < 0 ? memory_peek(p, bytes)
+	                       : access_word(&(struct step){ .kind = STEP_LOAD, WORD(p) })->read;
 }
 
 void explore_store(volatile void *p, size_t bytes, uint64_t value, enum explore_order order,
                    struct explore_site *site)
 {
-	struct step *step;
-
-	value = narrow(value, bytes);
-	if (run.current < 0) {
-		memory_store_alone(p, bytes, value);
-		return;
-	}
-	step = run_wait_for_turn(&(struct step){ .kind = STEP_STORE,
-	                                         .order = order,
-	                                         .address = p,
-	                                         .size = bytes,
-	                                         .site = site,
-	                                         .value = value });
-	step->newer = search_choose_value(NULL, memory_places(run.current, step->location));
-	step->to = memory_write(run.current, step->location, step->newer, value, step->order,
-	                        run_ident());
-	run_remember(STEP_STORE, memory_mix(step->location, value));
-	run_done(step);
-}
-
-static bool may_read_rmw(const struct memory_store *store, const struct step *step)
-{
-	(void)step;
-	return !store->read_by_rmw;
+	access_word(&(struct step){ .kind = STEP_STORE, WORD(p), .value = value });
 }
 
 uint64_t explore_rmw(volatile void *p, size_t bytes, enum explore_rmw what, uint64_t operand,
                      enum explore_order order, struct explore_site *site)
 {
-	struct step *step;
+	const struct step step = { .kind = STEP_RMW, WORD(p), .rmw = what, .value = operand };
 
-	if (run.current < 0) {
-		uint64_t before = memory_peek(p, bytes);
-
-		memory_store_alone(p, bytes, compute(what, before, operand));
-		return before;
-	}
-	step = run_wait_for_turn(&(struct step){
-		.kind = STEP_RMW, .order = order, .address = p, .size = bytes, .site = site });
-	choose_store(step, may_read_rmw);
-	step->read = memory_read(run.current, step->from, step->order);
-	step->value = narrow(compute(what, step->read, operand), bytes);
-	run_remember(STEP_RMW, memory_mix(step->location, memory_store_of(step->from)->ident));
-	step->to = memory_write_behind(run.current, step->from, step->value, step->order,
-	                               run_ident());
-	run_done(step);
-	return step->read;
-}
-
-/* A strong compare-exchange fails only if it finds another value. step->read: what is expected. */
-static bool may_read_cas(const struct memory_store *store, const struct step *step)
-{
-	return store->value != step->read || !store->read_by_rmw;
+	return access_word(&step)->read;
 }
 
 bool explore_cas(volatile void *p, size_t bytes, void *expected, uint64_t value,
                  enum explore_order order, enum explore_order failure, struct explore_site *site)
 {
-	uint64_t wanted = memory_peek(expected, bytes), found;
-	struct step *step;
+	const struct step *step = access_word(
+		&(struct step){ .kind = STEP_CAS,
+	                        WORD(p),
+	                        .failure = failure,
+	                        .wanted = memory_peek(expected, bytes),
+	                        .value = value });
 
-	value = narrow(value, bytes);
-	if (run.current < 0) {
-		found = memory_peek(p, bytes);
-		if (found == wanted)
-			memory_store_alone(p, bytes, value);
-		else
-			memcpy(expected, &found, bytes);
-		return found == wanted;
-	}
-	step = run_wait_for_turn(&(struct step){ .kind = STEP_CAS,
-	                                         .order = order,
-	                                         .failure = failure,
-	                                         .address = p,
-	                                         .size = bytes,
-	                                         .site = site,
-	                                         .read = wanted,
-	                                         .value = value });
-	choose_store(step, may_read_cas);
-	found = memory_store_of(step->from)->value;
-	step->done = found == wanted;
-	step->read = memory_read(run.current, step->from, step->done ? step->order : step->failure);
-	run_remember(STEP_CAS, memory_mix(step->location, memory_store_of(step->from)->ident));
-	if (step->done) {
-		step->to = memory_write_behind(run.current, step->from, value, step->order,
-		                               run_ident());
-		run_remember(STEP_CAS, value);
-	} else {
-		memcpy(expected, &found, bytes);
-	}
-	run_done(step);
-	return step->done;
+	memcpy(expected, &step->read, bytes);
+	return is_equal(step);
 }
+
+bool explore_cas_pair(volatile void *low, volatile void *high, uint64_t low_was, uint64_t high_was,
+                      uint64_t new_low, uint64_t new_high, enum explore_order order,
+                      enum explore_order failure, struct explore_site *site)
+{
+	return is_equal(access_word(&(struct step){ .kind = STEP_CAS,
+	                                            .order = order,
+	                                            .failure = failure,
+	                                            .address = low,
+	                                            .high = high,
+	                                            .size = 8,
+	                                            .site = site,
+	                                            .wanted = low_was,
+	                                            .high_wanted = high_was,
+	                                            .value = new_low,
+	                                            .high_value = new_high }));
+}
+
+/* ---- steps of no location ---------------------------------------------------------------- */
 
 void explore_fence(enum explore_order order, struct explore_site *site)
 {
@@ -194,100 +260,63 @@ void explore_fence(enum explore_order order, struct explore_site *site)
 		return;
 	step = run_wait_for_turn(
 		&(struct step){ .kind = STEP_FENCE, .order = order, .site = site });
-	run_remember(STEP_FENCE, memory_fence(run.current, step->order));
-	run_done(step);
+	memory_fence(run.current, step->order);
+	search_done(RUN(run.current));
 }
 
 void explore_fence_process(void)
 {
-	static struct explore_site site = { .file = "", .text = "process" };
-	struct step *step;
-
 	if (run.current < 0)
 		return;
-	step = run_wait_for_turn(&(struct step){ .kind = STEP_BARRIER, .site = &site });
+	run_wait_for_turn(&(struct step){ .kind = STEP_BARRIER });
 	/* the caller's first and last: memory.h joins each with those before */
-	run_remember(STEP_BARRIER, memory_fence(run.current, EXPLORE_SEQ_CST));
+	memory_fence(run.current, EXPLORE_SEQ_CST);
 	for (int i = 0; i < run.count; i++)
-		if (i != run.current && run.process[i] == run.process[run.current] &&
-		    run.threads[i].state == THREAD_READY)
-			run.threads[i].history = memory_mix(run.threads[i].history,
-			                                    memory_fence(i, EXPLORE_SEQ_CST));
-	run_remember(STEP_BARRIER, memory_fence(run.current, EXPLORE_SEQ_CST));
-	run_done(step);
-}
-
-void explore_set_self(int thread, struct k2k_thread *record)
-{
-	run.selves[thread] = record;
-}
-
-void explore_make_private(const void *p, size_t bytes)
-{
-	memory_make_private(p, bytes);
-}
-
-void explore_keep(void)
-{
-	memory_keep();
+		if (i != run.current && run_is_same_process(i, run.current) &&
+		    run.threads[i].state <= EXPLORE_FINISHED)
+			memory_fence(i, EXPLORE_SEQ_CST);
+	memory_fence(run.current, EXPLORE_SEQ_CST);
+	search_done(RUN(run.current));
 }
 
 bool explore_is_alive(int thread)
 {
-	static struct explore_site site = { .file = "", .text = "question" };
 	struct step *step;
 
 	if (thread >= run.count)
 		return false;
 	if (run.current < 0)
-		return run.threads[thread].state != THREAD_DEAD;
-	step = run_wait_for_turn(
-		&(struct step){ .kind = STEP_ASK, .site = &site, .read = (uint64_t)thread });
-	step->value = run.threads[thread].state != THREAD_DEAD;
-	run_remember(STEP_ASK, step->value);
-	run_done(step);
+		return run.threads[thread].state != EXPLORE_DEAD;
+	step = run_wait_for_turn(&(struct step){ .kind = STEP_ASK, .asked = thread });
+	step->value = run.threads[thread].state != EXPLORE_DEAD;
+	search_done(RUN(run.current));
 	return step->value;
 }
 
 void explore_yield(void)
 {
-	static struct explore_site site = { .file = "", .text = "yield" };
-	struct step *step;
-
 	if (run.current < 0)
 		return;
-	step = run_wait_for_turn(&(struct step){ .kind = STEP_YIELD, .site = &site });
+	run_wait_for_turn(&(struct step){ .kind = STEP_YIELD });
 	run.threads[run.current].woken = false;
-	run_remember(STEP_YIELD, 0);
-	run_done(step);
+	search_done(RUN(run.current));
 }
+
+/* ---- questions of a program ---------------------------------------------------------------- */
 
 int explore_self(void)
 {
 	return run.current;
 }
 
-enum explore_end explore_end_of(int thread)
+unsigned int explore_variant(void)
 {
-	static const enum explore_end ends[] = {
-		[THREAD_READY] = EXPLORE_WAITING,
-		[THREAD_FINISHED] = EXPLORE_FINISHED,
-		[THREAD_DEAD] = EXPLORE_DEAD,
-		[THREAD_STOPPED] = EXPLORE_STOPPED,
-	};
-
-	return thread < run.count ? ends[run.threads[thread].state] : EXPLORE_FINISHED;
+	return run.variant;
 }
 
-void explore_outcome(const char *format, ...)
+enum explore_end explore_end_of(int thread)
 {
-	char text[128];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	outcome_say(run.current < 0 ? EXPLORE_THREADS : run.current, text);
+	return thread < run.count ? run.threads[thread].state : EXPLORE_FINISHED;
 }
 
 void explore_fail(const char *file, int line, const char *format, ...)
@@ -299,7 +328,7 @@ void explore_fail(const char *file, int line, const char *format, ...)
 	vprintf(format, arguments);
 	va_end(arguments);
 	printf("\n");
-	trace_print(run.program->name, run.options->replay);
+	search_print(false);
 	fflush(stdout);
 	_exit(1);
 }

@@ -1,77 +1,43 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "run.h"
-
+/*
+ * threads.c - the threads of a program as coroutines: each runs up to its next step.
+ */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
+#include "engine.h"
 #include "memory.h"
 
 #define STACK_BYTES ((size_t)64 << 10)
-#define STEPS_DEFAULT 2000
+#define STEPS_DEFAULT 4000
 
 struct run run = { .current = -1 };
 
-static ucontext_t outside;
+/* Of a thread, and behind them of what is outside of threads. */
+static ucontext_t contexts[EXPLORE_THREADS + 1];
 static struct k2k_thread *outside_self;
-static unsigned char *stacks[EXPLORE_THREADS];
+static unsigned char stacks[EXPLORE_THREADS][STACK_BYTES];
 
-void run_end(enum run_end how)
+void run_refuse(const char *format, ...)
 {
-	run.how = how;
-	if (run.current < 0)
-		return;
-	run.current = -1;
-	k2k_thread_self = outside_self;
-	setcontext(&outside);
+	va_list arguments;
+
+	fflush(stdout);
+	fprintf(stderr, "explore: ");
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\n");
+	exit(2);
 }
 
-bool run_is_enabled(const struct thread *thread)
+/* -1: outside. */
+static ucontext_t *context_of(int thread)
 {
-	return thread->state == THREAD_READY && (thread->step.kind != STEP_YIELD ||
-	                                         run.stores > thread->stores_seen || thread->woken);
-}
-
-static void die(int thread)
-{
-	run.deaths++;
-	run.stores++; /* who waits looks again */
-	for (int i = 0; i < run.count; i++) {
-		if (run.process[i] != run.process[thread] || run.threads[i].state > THREAD_FINISHED)
-			continue;
-		/* what it stored is in memory for whoever looks behind a full fence: lib/lock.h */
-		run.threads[i].history = memory_mix(run.threads[i].history,
-		                                    memory_fence(i, EXPLORE_SEQ_CST));
-		run.threads[i].state = THREAD_DEAD;
-	}
-}
-
-static bool can_run(void)
-{
-	for (int i = 0; i < run.count; i++)
-		if (run_is_enabled(&run.threads[i]))
-			return true;
-	return false;
-}
-
-/*
- * All wait: one of them sees what there is, as any processor does in time. False: that was so
- * already.
- */
-static bool let_see(void)
-{
-	for (int i = 0; i < run.count; i++) {
-		struct thread *thread = &run.threads[i];
-
-		if (thread->state != THREAD_READY || thread->caught_up == run.stores + 1)
-			continue;
-		memory_catch_up(i);
-		thread->caught_up = run.stores + 1;
-		thread->woken = true;
-		thread->history = memory_mix(thread->history, STEP_YIELD);
-		return true;
-	}
-	return false;
+	return &contexts[thread < 0 ? EXPLORE_THREADS : thread];
 }
 
 static void switch_to(int thread)
@@ -83,8 +49,62 @@ static void switch_to(int thread)
 	*(before < 0 ? &outside_self : &run.selves[before]) = k2k_thread_self;
 	k2k_thread_self = thread < 0 ? outside_self : run.selves[thread];
 	run.current = thread;
-	swapcontext(before < 0 ? &outside : &run.threads[before].context,
-	            thread < 0 ? &outside : &run.threads[thread].context);
+	swapcontext(context_of(before), context_of(thread));
+}
+
+void run_end(enum run_end how)
+{
+	run.how = how;
+	switch_to(-1);
+}
+
+bool run_is_enabled(const struct thread *thread)
+{
+	return thread->state == EXPLORE_WAITING &&
+	       (thread->step.kind != STEP_YIELD || run.changes > thread->changes_seen ||
+	        thread->woken);
+}
+
+static void die(int thread)
+{
+	run.deaths++;
+	run.changes++; /* who waits looks again */
+	/* what it stored is in memory for whoever looks behind a full fence: lib/lock.h */
+	memory_fence(thread, EXPLORE_SEQ_CST);
+	run.threads[thread].state = EXPLORE_DEAD;
+}
+
+/*
+ * All wait: one of them sees what there is, as any processor does in time. False: that was so
+ * already.
+ */
+static bool let_see(void)
+{
+	for (int i = 0; i < run.count; i++) {
+		struct thread *thread = &run.threads[i];
+
+		if (thread->state != EXPLORE_WAITING || thread->caught_up == run.changes + 1)
+			continue;
+		memory_catch_up(i);
+		thread->caught_up = run.changes + 1;
+		thread->woken = true;
+		thread->history = memory_mix(thread->history, STEP_YIELD);
+		return true;
+	}
+	return false;
+}
+
+/* Can a thread make a step, now or when it has seen what there is? */
+static bool goes_on(void)
+{
+	bool waiting = false;
+
+	for (int i = 0; i < run.count; i++) {
+		if (run_is_enabled(&run.threads[i]))
+			return true;
+		waiting |= run.threads[i].state == EXPLORE_WAITING;
+	}
+	return waiting && let_see();
 }
 
 /*
@@ -93,50 +113,46 @@ static void switch_to(int thread)
  */
 static void schedule(void)
 {
-	for (;;) {
-		uint32_t actor = 0;
-		bool waiting = false;
+	while (goes_on()) {
+		uint32_t actor = search_choose_actor();
 
-		for (int i = 0; i < run.count; i++)
-			waiting |= run.threads[i].state == THREAD_READY;
-		if (!waiting || (!can_run() && !let_see())) {
-			run_end(RUN_ENDED);
-			return;
-		}
-		actor = search_choose_actor();
 		if (!actor) {
-			run_end(run.options->replay ? RUN_ENDED : RUN_REDUNDANT);
+			run_end(RUN_REDUNDANT);
 			return;
 		}
-		trace_log_actor(actor);
-		if (!is_run(actor)) {
-			if (is_stop(actor)) {
-				run.stops++;
-				run.threads[actor_thread(actor)].state = THREAD_STOPPED;
-			} else {
-				die(actor_thread(actor));
-			}
-			search_done(actor, &run.threads[actor_thread(actor)].step);
-			trace_note(actor_thread(actor), is_stop(actor) ? "stands still" : "dies");
-			continue;
+		if (is_run(actor)) {
+			switch_to(actor_thread(actor));
+			return;
 		}
-		switch_to(actor_thread(actor));
-		return;
+		if (is_stop(actor)) {
+			run.stops++;
+			run.threads[actor_thread(actor)].state = EXPLORE_STOPPED;
+		} else {
+			die(actor_thread(actor));
+		}
+		search_done(actor);
 	}
+	run_end(RUN_ENDED);
 }
 
-static void thread_main(unsigned int number)
+/* To the scheduler; while the threads start each one only comes to its first step. */
+static void leave(void)
 {
-	static struct explore_site site = { .file = "", .text = "end" };
-
-	run.program->threads[number]();
-	if (run.program->mortal >> number & 1)
-		run_done(run_wait_for_turn(&(struct step){ .kind = STEP_END, .site = &site }));
-	run.threads[number].state = THREAD_FINISHED;
 	if (run.starting)
 		switch_to(-1);
 	else
 		schedule();
+}
+
+static void thread_main(int number)
+{
+	run.program->threads[number]();
+	if (run.program->mortal >> number & 1) {
+		run_wait_for_turn(&(struct step){ .kind = STEP_END });
+		search_done(RUN(number));
+	}
+	run.threads[number].state = EXPLORE_FINISHED;
+	leave();
 }
 
 /* A process has the number of its first thread. */
@@ -150,129 +166,51 @@ static void find_processes(void)
 		for (int j = i - 1; process && j >= 0; j--)
 			if (run.program->process[j] == process)
 				run.process[i] = run.process[j];
-		run.several |= run.process[i] != run.process[0];
+		run.several |= run.process[i] != 0;
+		if ((run.program->mortal >> i & 1) && process)
+			run_refuse("a process that may die has one thread");
 	}
-}
-
-static void begin(void)
-{
-	run.starting = true;
-	for (run.count = 0; run.count < EXPLORE_THREADS && run.program->threads[run.count];
-	     run.count++) {
-		struct thread *thread = &run.threads[run.count];
-
-		if (!stacks[run.count])
-			stacks[run.count] = malloc(STACK_BYTES);
-		if (!stacks[run.count]) {
-			fprintf(stderr, "explore: no memory for a stack\n");
-			exit(2);
-		}
-		memset(thread, 0, sizeof(*thread));
-		getcontext(&thread->context);
-		thread->context.uc_stack.ss_sp = stacks[run.count];
-		thread->context.uc_stack.ss_size = STACK_BYTES;
-		makecontext(&thread->context, (void (*)(void))thread_main, 1,
-		            (unsigned int)run.count);
-	}
-	find_processes();
-	for (int i = 0; i < run.count; i++)
-		switch_to(i);
-	run.starting = false;
 }
 
 void run_threads(void)
 {
-	run.stores = 0;
-	run.deaths = run.stops = 0;
-	run.how = RUN_GOES_ON;
-	begin();
+	run.changes = run.deaths = run.stops = 0;
+	memset(run.threads, 0, sizeof(run.threads));
+	for (run.count = 0; run.count < EXPLORE_THREADS && run.program->threads[run.count];
+	     run.count++) {
+		ucontext_t *context = context_of(run.count);
+
+		getcontext(context);
+		context->uc_stack.ss_sp = stacks[run.count];
+		context->uc_stack.ss_size = STACK_BYTES;
+		makecontext(context, (void (*)(void))thread_main, 1, run.count);
+	}
+	find_processes();
+	run.starting = true;
+	for (int i = 0; i < run.count; i++)
+		switch_to(i);
+	run.starting = false;
 	schedule();
 }
 
-/* ---- steps -------------------------------------------------------------------------- */
-
-/* Takes from the step what --weaken says: FILE:LINE=what is left. */
-static void weaken(struct step *step)
-{
-	static const char *const names[] = { [EXPLORE_RELAXED] = "relaxed",
-		                             [EXPLORE_ACQUIRE] = "acquire",
-		                             [EXPLORE_RELEASE] = "release",
-		                             [EXPLORE_ACQ_REL] = "acq_rel" };
-	const char *what = run.options->weaken, *equals = what ? strchr(what, '=') : NULL;
-	unsigned int left = EXPLORE_ACQ_REL;
-	char place[256];
-
-	if (!equals)
-		return;
-	snprintf(place, sizeof(place), "%s:%d", trace_file(step->site), step->site->line);
-	if (strlen(place) != (size_t)(equals - what) || strncmp(place, what, strlen(place)) != 0)
-		return;
-	while (left > EXPLORE_RELAXED && strcmp(names[left], equals + 1) != 0)
-		left--;
-	run.figures->weakened = true;
-	step->order &= left;
-	step->failure &= left;
-}
-
-static struct explore_site *sites;
-
-static void note_site(const struct step *step)
-{
-	if (step->site->ran)
-		return;
-	step->site->ran = true;
-	step->site->order = step->order;
-	step->site->next = sites;
-	sites = step->site;
-}
-
-void run_print_sites(void)
-{
-	for (const struct explore_site *site = sites; site; site = site->next)
-		if (site->order != EXPLORE_RELAXED)
-			printf("%s:%d %s %s\n", trace_file(site), site->line,
-			       trace_order(site->order), site->text);
-}
-
-/* Stands in front of `step`, until it is this thread's turn. */
 struct step *run_wait_for_turn(const struct step *step)
 {
+	static struct explore_site nowhere = { .file = "", .text = "" };
 	struct thread *self = &run.threads[run.current];
-	unsigned int most = run.program->steps ? run.program->steps : STEPS_DEFAULT;
+	int process = run.several ? run.process[run.current] : -1;
 
 	self->step = *step;
+	if (!step->site)
+		self->step.site = &nowhere;
 	if (step->size)
-		self->step.location = memory_locate(step->address, step->size,
-		                                    run.several ? run.process[run.current] : -1,
-		                                    step->site->text);
-	note_site(step);
-	weaken(&self->step);
-	self->stores_seen = run.stores;
-	if (run.starting)
-		switch_to(-1);
-	else
-		schedule();
-	run.figures->steps++;
-	if (++self->events > most)
+		self->step.location = memory_locate(step->address, step->size, process, step->site);
+	if (step->high)
+		self->step.high_location = memory_locate(step->high, step->size, process,
+		                                         step->site);
+	trace_site(&self->step);
+	self->changes_seen = run.changes;
+	leave();
+	if (++self->steps > (run.program->steps ? run.program->steps : STEPS_DEFAULT))
 		run_end(RUN_CUT);
 	return &self->step;
-}
-
-void run_done(const struct step *step)
-{
-	run.stores += step->to != 0;
-	search_done(RUN(run.current), step);
-	trace_step(run.current, step);
-}
-
-uint64_t run_ident(void)
-{
-	return (uint64_t)(run.current + 1) << 32 | run.threads[run.current].events;
-}
-
-void run_remember(uint64_t what, uint64_t more)
-{
-	struct thread *self = &run.threads[run.current];
-
-	self->history = memory_mix(memory_mix(self->history, what), more);
 }

@@ -12,6 +12,12 @@
 #include <unistd.h>
 
 #include "budget.h"
+#include "engine.h"
+#include "lease.h"
+#include "period.h"
+
+/* what begins with __wrap_ is called by the linker's --wrap alone */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
 #define YIELD_NS UINT64_C(1000000)
 #define MONOTONIC_NS (UINT64_C(1000) * K2K_NS_PER_SEC)
@@ -28,9 +34,10 @@ static struct world_memory {
 static struct gate {
 	_Alignas(64) k2k_u32 gate;
 } gates[EXPLORE_THREADS];
-static EXPLORE_SHARED k2k_u64 second_ns;
+static EXPLORE_SHARED k2k_u64 second_ns, wall_ns;
 static struct k2k_thread *records[EXPLORE_THREADS];
 static uint64_t slept_ns[EXPLORE_THREADS];
+static struct k2k_holding others[EXPLORE_THREADS][K2K_SLOTS_MAX];
 
 /* ---- the registry ------------------------------------------------------------------------ */
 
@@ -39,12 +46,11 @@ static void bind_segment(struct k2k_segment *seg, const struct k2k_shm_header *h
 {
 	if (!*bytes)
 		*bytes = aligned_alloc(4096, OBJECT_BYTES);
-	if (!*bytes || header->total_bytes > OBJECT_BYTES) {
-		fprintf(stderr, "explore: no memory for a registry of %llu bytes\n",
-		        (unsigned long long)header->total_bytes);
-		exit(2);
-	}
+	if (!*bytes || header->total_bytes > OBJECT_BYTES)
+		run_refuse("no memory for a registry of %llu bytes",
+		           (unsigned long long)header->total_bytes);
 	memset(*bytes, 0, header->total_bytes);
+	memcpy(*bytes, header, sizeof(*header));
 	memset(seg, 0, sizeof(*seg));
 	seg->base = *bytes;
 	seg->bytes = header->total_bytes;
@@ -63,16 +69,14 @@ static void lay_out(const struct k2k_sizes *sizes)
 	if (memcmp(sizes, &memory.sizes, sizeof(*sizes)) == 0)
 		return;
 	memory.sizes = *sizes;
-	large.leases += K2K_SLOTS; /* what k2k_map_bind() asks for at least */
+	large.leases += sizes->slots; /* what k2k_map_bind() asks for at least */
 	memset(&defs, 0, sizeof(defs));
 	memset(&live, 0, sizeof(live));
 	k2k_map_lay_out(&large, &defs, &live);
 	bind_segment(&memory.defs, &defs, &memory.bytes[0]);
 	bind_segment(&memory.live, &live, &memory.bytes[1]);
-	if (k2k_map_bind(&world_map, &memory.defs, &memory.live) != 0) {
-		fprintf(stderr, "explore: %s\n", k2k_error_detail()->text);
-		exit(2);
-	}
+	if (k2k_map_bind(&world_map, &memory.defs, &memory.live) != 0)
+		run_refuse("%s", k2k_error_detail()->text);
 	world_map.sizes.leases = sizes->leases;
 }
 
@@ -82,10 +86,8 @@ static void take_records(void)
 	for (int i = 0; i < EXPLORE_THREADS; i++) {
 		k2k_thread_self = NULL;
 		records[i] = k2k_thread_first_use();
-		if (!records[i]) {
-			fprintf(stderr, "explore: no memory for threads\n");
-			exit(2);
-		}
+		if (!records[i])
+			run_refuse("no memory for threads");
 	}
 	k2k_thread_self = NULL;
 	/* each process has its own list */
@@ -94,10 +96,10 @@ static void take_records(void)
 	explore_keep();
 }
 
-static void fill_list(const struct k2k_list *list)
+static void fill_list(struct k2k_list list)
 {
-	for (uint32_t i = 0; i < list->capacity; i++)
-		k2k_list_append(list, i);
+	for (uint32_t i = 0; i < list.capacity; i++)
+		k2k_list_append(&list, i);
 }
 
 void world_begin(const struct world_sizes *sizes)
@@ -106,21 +108,22 @@ void world_begin(const struct world_sizes *sizes)
 		                       .engagements = sizes->engagements ? sizes->engagements : 1,
 		                       .leases = sizes->leases ? sizes->leases : 1,
 		                       .budgets = sizes->budgets ? sizes->budgets : 1,
-		                       .events = sizes->events ? sizes->events : 2 };
-	struct k2k_list tenants, budgets;
+		                       .events = sizes->events ? sizes->events : 2,
+		                       .slots = sizes->slots ? sizes->slots : K2K_SLOTS_DEFAULT,
+		                       .kernels = sizes->kernels ? sizes->kernels : 1 };
 
 	if (!records[0])
 		take_records();
 	lay_out(&all);
-	tenants = k2k_tenant_free_list(&world_map);
-	budgets = k2k_budget_free_list(&world_map);
-	fill_list(&tenants);
-	fill_list(&budgets);
+	fill_list(k2k_tenant_free_list(&world_map));
+	fill_list(k2k_budget_free_list(&world_map));
+	fill_list(k2k_budget_period_list(&world_map));
 	k2k_store_relaxed(&world_map.defs->grace_token, 1);
 	k2k_store_relaxed(&world_map.defs->grace_wake, 1);
-	k2k_store_relaxed(&k2k_rcu.light, 1);
+	k2k_store_relaxed(&k2k_rcu.phase, URCU_GP_COUNT | K2K_RCU_LIGHT);
 	memset(slept_ns, 0, sizeof(slept_ns));
 	world_set_second(WORLD_SECOND);
+	world_set_hour(WORLD_HOUR);
 }
 
 static uint64_t ask_passed(void *context)
@@ -146,8 +149,11 @@ static struct k2k_registry *open_handle(int thread, uint32_t role)
 	pthread_mutex_init(&reg->sink_mutex, NULL);
 	reg->role = role;
 	reg->map = world_map;
+	reg->others = others[thread];
 	reg->clock.injected_ns = &second_ns;
+	reg->clock.injected_wall_ns = &wall_ns;
 	reg->ledger_full_at = UINT64_MAX;
+	reg->kernels_full_at = UINT64_MAX;
 	reg->defs = memory.defs;
 	reg->live = memory.live;
 	reg->liveness.object = &reg->live;
@@ -161,7 +167,7 @@ static struct k2k_registry *open_handle(int thread, uint32_t role)
 	reg->passed.context = &reg->grace;
 	reg->timeout_ns = K2K_NS_PER_SEC;
 	reg->watched_second = MONOTONIC_NS / K2K_NS_PER_SEC;
-	explore_set_self(thread, records[thread]);
+	run.selves[thread] = records[thread];
 	return reg;
 }
 
@@ -186,7 +192,6 @@ void world_admin(int thread)
 	reg->trail.map = &reg->map;
 	reg->trail.clock = &reg->clock;
 	reg->trail.ring = k2k_ring_of(&world_map, K2K_RING_ADMIN);
-	reg->trail.incarnation = reg->writer.incarnation;
 }
 
 uint32_t world_tenant(k2k_tenant_id id, const struct k2k_limits *limits)
@@ -194,21 +199,15 @@ uint32_t world_tenant(k2k_tenant_id id, const struct k2k_limits *limits)
 	uint64_t generation;
 	uint32_t slot;
 
-	if (k2k_tenant_build(&world_map, id, limits, &slot, &generation) != 0) {
-		fprintf(stderr, "explore: no room for tenant %llu\n", (unsigned long long)id);
-		exit(2);
-	}
+	if (k2k_tenant_build(&world_map, id, limits, &slot, &generation) != 0)
+		run_refuse("no room for tenant %llu", (unsigned long long)id);
 	k2k_tenant_publish(&world_map, slot);
-	k2k_tenant_link(&world_map, slot);
 	return slot;
 }
 
 /* What a thread of the library's would run: lib/thread.h. */
 static void *(*helper_run)(void *);
 static void *helper_context;
-
-int __wrap_k2k_worker_start(pthread_t *thread, void *(*run_thread)(void *), void *context,
-                            size_t stack_bytes, const char *object);
 
 int __wrap_k2k_worker_start(pthread_t *thread, void *(*run_thread)(void *), void *context,
                             size_t stack_bytes, const char *object)
@@ -234,14 +233,14 @@ void world_helper(void)
 	helper_run(helper_context);
 }
 
-void world_helper_stop(int broker)
-{
-	k2k_store_release(&world_handles[broker].helper.stop, 1);
-}
-
 void world_set_second(uint64_t second)
 {
 	k2k_store_relaxed(&second_ns, second * K2K_NS_PER_SEC);
+}
+
+void world_set_hour(uint64_t hour)
+{
+	k2k_store_relaxed(&wall_ns, hour * K2K_PERIOD_HOUR_NS);
 }
 
 struct k2k_registry *world_self(void)
@@ -253,17 +252,7 @@ struct k2k_registry *world_self(void)
  * ---- the system, for what is linked with --wrap -------------------------------------------------
  */
 
-void __wrap_k2k_lock_are_held(const struct k2k_segment *seg, const uint64_t *bytes, bool *held,
-                              uint32_t count);
-bool __wrap_k2k_lock_is_held(const struct k2k_segment *seg, uint64_t byte);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_sched_yield(void);
-void __wrap_k2k_clock_sleep_ns(uint64_t ns);
-long __wrap_syscall(long number, ...);
-
-void __wrap_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection,
-                             uint64_t second);
 void __real_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection *rejection,
                              uint64_t second);
 
@@ -275,18 +264,15 @@ void __wrap_k2k_trail_reject(struct k2k_trail *trail, const struct k2k_rejection
 		__real_k2k_trail_reject(trail, rejection, second);
 }
 
-int __wrap_k2k_segment_check_identity(const struct k2k_segment *seg);
-int __wrap_k2k_lock_try(const struct k2k_segment *seg, uint64_t byte, struct k2k_lock *lock);
-void __wrap_k2k_lock_drop(struct k2k_lock *lock);
-ssize_t __wrap_getrandom(void *bytes, size_t count, unsigned int flags);
-
 /* The incarnation that a thread draws is its own, and its byte is locked as long as it lives. */
 ssize_t __wrap_getrandom(void *bytes, size_t count, unsigned int flags)
 {
 	uint64_t incarnation = world_incarnation(explore_self());
 
 	(void)flags;
-	memcpy(bytes, &incarnation, count);
+	for (size_t i = 0; i < count; i += sizeof(incarnation))
+		memcpy((char *)bytes + i, &incarnation,
+		       count - i < sizeof(incarnation) ? count - i : sizeof(incarnation));
 	return (ssize_t)count;
 }
 
@@ -356,14 +342,18 @@ long __wrap_syscall(long number, ...)
 		explore_fence_process();
 	} else if (number == SYS_futex && explore_self() >= 0) {
 		va_list arguments;
+		k2k_u32 *word;
 		int operation;
+		uint32_t expected;
 
 		va_start(arguments, number);
-		(void)va_arg(arguments, void *);
+		word = va_arg(arguments, k2k_u32 *);
 		operation = va_arg(arguments, int) & ~FUTEX_PRIVATE_FLAG;
+		expected = va_arg(arguments, uint32_t);
 		va_end(arguments);
 		if (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET)
-			__wrap_k2k_clock_sleep_ns(YIELD_NS);
+			while (k2k_load_relaxed(word) == expected)
+				__wrap_k2k_clock_sleep_ns(YIELD_NS);
 	}
 	return 0;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CONFIGS: "-DSB=2" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DDETACH -DOPS1=1" "-DCONTEND" "-DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=7" "-DSB=1 -DEXACT -DOPS1=1 -DREOPS=0" */
-/* FULL: "-DNB=3 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DSB=1 -DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DSB=2 -DDETACH" "-DCONTEND -DDETACH" "-DCONTEND -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0 -DTRIES=3" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=3 -DKEEPS=6" "-DNB=3 -DLIMIT=2 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=6" "-DSB=1 -DDETACH -DOPS1=1" "-DSB=2 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" */
-/* MUTATIONS: NO_FENCE ASKED_FIRST:2 ONE_COLLECT:3 NO_ALIVE_BETWEEN:3 PENDING_FORM PENDING_GRANTS NO_INC_RECHECK:10 RESET_LATE ENDED_FIRST:7 LIMIT_ONCE:4 LIMIT_LAST:3 BLIND_RETRY:6 */
+/* CONFIGS: "-DSB=2" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DDETACH -DOPS1=1" "-DCONTEND" "-DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=7" "-DSB=1 -DEXACT -DOPS1=1 -DREOPS=0" "-DCOST -DLIMIT=2 -DOPS1=1 -DREOPS=0" "-DSB=1 -DCOST -DLIMIT=2 -DOPS1=1 -DREOPS=0" "-DCOST -DLIMIT=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DCOST -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DCONTEND -DCOST -DLIMIT=2 -DOPS1=1" */
+/* FULL: "-DNB=3 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DSB=1 -DLIMIT=2 -DMAXN=2 -DNEWLIMIT=1 -DOPS1=1 -DREOPS=0" "-DSB=1 -DMAXN=2 -DNEWLIMIT=2 -DOPS1=1 -DREOPS=0" "-DSB=2 -DDETACH" "-DCONTEND -DDETACH" "-DCONTEND -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0 -DTRIES=3" "-DCONTEND -DTWO_PASSES -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=3 -DKEEPS=6" "-DNB=3 -DLIMIT=2 -DMORTAL=1 -DOPS=1 -DTRIES=1 -DKEEPS=6" "-DCONTEND -DNB=3 -DDEATHS=0 -DOPS=1 -DTRIES=2 -DKEEPS=6" "-DSB=1 -DDETACH -DOPS1=1" "-DSB=2 -DLIMIT=2 -DMAXN=2 -DOPS1=1 -DREOPS=0" "-DCOST -DLIMIT=2" "-DSB=2 -DCOST -DLIMIT=2 -DOPS1=1" "-DCOST -DLIMIT=3 -DMAXN=2 -DOPS1=1" "-DCOST -DLIMIT=2 -DDETACH -DOPS1=1" "-DCOST -DNB=3 -DLIMIT=2 -DDEATHS=0 -DOPS=1 -DTRIES=1" */
+/* MUTATIONS: NO_FENCE ASKED_FIRST:2 ONE_COLLECT:3 NO_ALIVE_BETWEEN:3 PENDING_FORM PENDING_GRANTS NO_INC_RECHECK:15 RESET_LATE ENDED_FIRST:7 LIMIT_ONCE:4 LIMIT_LAST:3 BLIND_RETRY:6 RELEASE_FIRST:10 COST_FIRST:10 COST_BEFORE_ALIVE:10 NO_MOVING:10 MOVED_EARLY:10 */
 /*
  * Leases: usage is the sum over all holders. Too much is never granted, and a free slot is never
- * answered "full".
+ * answered "full". One protocol for kernels, GPU memory and reservations of GPU time (COST).
  *
  * What is modelled (lib/lease.c; each function is named where it begins)
  *
@@ -18,17 +18,19 @@
  *   new one and inserts it (the row's word, then its bit). Then comes the first look. A record with
  *   incarnation 0 counts nothing.
  *
- *   acquire(n), under the broker's private mutex:
- *     look:   L = limit; own held + n > L: FULL
+ *   acquire(n), under a lock of the broker's own:
+ *     look:   L = limit
  *             the bits; of each record but the own: incarnation, ended, asked, held, and the
  *             incarnation again (if it is another one: read this record again); 0 is left out
- *             own held + n + sum of (asked - ended) <= L: FITS (with EXACT it goes on, to find out
- *             what is used)
- *             L2 = limit, loaded again after all those reads
+ *             L2 and C = limit and cost as of one instant, after all those reads
+ *             own held + n + sum of (asked - ended) + C <= L: FITS (with EXACT it goes on, to find
+ *             out what is used)
  *             each record that counts (asked - ended or held is not 0): leave it out if it is dead
- *             own held + n + sum of (asked - ended) <= L: FITS
- *             own held + n + sum of held > L2: of each record whose held is not 0, ended again,
- *                 then incarnation again: FULL if nothing has changed, else AGAIN
+ *             C2 = cost, loaded again after all those checks
+ *             own held + n + sum of (asked - ended) + C2 <= L: FITS
+ *             own held + n + sum of held + C > L2: of each record whose held is not 0: moving, then
+ *                 ended again, then incarnation again: AGAIN if one has changed; FULL if it is full
+ *                 without those that are moving; else AGAIN
  *             own held + n + (asked - ended) of lower slots + held of higher slots <= L: KEEP
  *             else YIELD
  *     first without a claim.   FITS: claim, seq_cst fence, look with the claim.   FULL: answer it.
@@ -38,6 +40,17 @@
  *     If a bound on looks and claims is reached: withdraw, BUSY. In the model any look may be the
  *     last.
  *   In the sum the own claim is `n`: own asked and ended are never read.
+ *
+ *   Reservations (COST). What is held of a budget is reserved. What is booked is a central count,
+ *   the cost, that only grows. The limit bounds both together. Without COST the cost is 0.
+ *     commit(a)    moving = 1; cost += a; held -= n; ended += n; moving = 0
+ *     cancel       a release
+ *   Between cost and held both count. A look must not miss a commit that it sees in parts: it loads
+ *   the cost last, and once more after the question who lives, as the dead may have booked. Nor may
+ *   it answer "full" because of what counts twice: whoever has seen the booking sees `moving`, or
+ *   sees `ended` raised. Here a is at most n, and only what was reserved is booked.
+ *
+ *   Where records hang is in lease.h; what leads to them is `linked` here.
  *
  *   A broker may stop for ever, or die, before each of its stores and while it is idle. A new
  *   incarnation takes its slot again once (REOPS). Between its stores a broker only reads, which
@@ -49,9 +62,9 @@
  * Invariants (each is an assert)
  *
  *   I4, grants: nothing is granted while the sum exceeds the limit in force at the claim. Here: at
- *     a grant, the units really held by the living are at most the limit that the grant loaded
- *     after its claim, or, if it was raised meanwhile, the limit. Units are held until `ended` has
- *     reached memory.
+ *     a grant, the units really held by the living, and the cost, are at most the limit that the
+ *     grant loaded after its claim, or, if it was raised meanwhile, the limit. Units are held until
+ *     `ended` has reached memory, or their cost has.
  *   I4, refusals: what the dead held is no reason for a refusal, and a free slot is never answered
  *     "full". Here: "full" is answered only if at some instant of the call the units really held by
  *     the living + n > the limit. No claim and no torn read counts.
@@ -105,6 +118,9 @@
  *                     holder had died
  *   BLIND_RETRY       from YIELD straight to the next claim: brokers that retry in step hold up the
  *                     one whose turn it is
+ *   RELEASE_FIRST     a commit frees before it books: the gap is granted to another
+ *   COST_FIRST, COST_BEFORE_ALIVE   the cost is loaded too early: what is booked then counts nowhere
+ *   NO_MOVING, MOVED_EARLY          "full" of what counts twice
  *   PENDING_FORM      the obvious form: words held and pending, and two equal sums. Others' claims,
  *                     and the step between held += n and pending -= n, refuse what is free
  *   PENDING_GRANTS    the same with pending -= n before held += n: grants what another broker is
@@ -124,7 +140,10 @@
  *   release   held release, ended release. The latter must be release: (1) held is lowered before,
  *             else ENDED_FIRST; (2) what the holder did with the lease comes before what the next
  *             holder does, which reads ended with acquire
- *   look      bits, row, limit, incarnation, ended, asked, held: acquire, in this order;
+ *   commit    moving = 1 relaxed; a release fence; the cost by an RMW; held, ended, moving release.
+ *             In a look an acquire fence follows the load of the cost, and moving is loaded with
+ *             acquire before `ended`: who has seen the cost sees moving = 1, or 0 and then `ended`
+ *   look      limit, bits, row, incarnation, ended, asked, held: acquire, in this order;
  *             incarnation again: relaxed, kept in its place by the acquires before it. Limit
  *             again: acquire. A liveness check is a system call and no barrier: the acquires of
  *             the reads keep it after them, and an acquire fence follows it for what the dead did.
@@ -190,6 +209,7 @@
 #define ENDED 2
 #define HELD  3
 #define FREED 4         /* `ended`, raised by a release */
+#define MOVING 5
 
 /* the result of a look */
 #define FITS  1
@@ -204,6 +224,14 @@ byte linked;            /* bit s: the record of slot s is in the list */
 byte limit = LIMIT;
 byte dead;              /* bit i - 1: incarnation i is dead */
 byte closing[NB];       /* the incarnation that has detached, and still has its lock */
+
+#ifdef COST
+byte cost;              /* what is booked; a budget bounds cost + what is held */
+bit  moving[NB];        /* the broker is inside a commit */
+#define BOOKED cost
+#else
+#define BOOKED 0
+#endif
 
 /* ---- ghosts ---- */
 byte deaths;
@@ -235,7 +263,7 @@ bit  moved[NB];         /* since the claim another was granted, released or died
 #define TOTAL SUM(really)
 #endif
 
-#define G_FULL(i)    sawfull[i] = sawfull[i] || (need[i] && TOTAL + need[i] > limit)
+#define G_FULL(i)    sawfull[i] = sawfull[i] || (need[i] && TOTAL + BOOKED + need[i] > limit)
 #ifdef CONTEND
 #define G_MOVED(i)   moved[i] = (need[i] != 0)
 #define G_COMPANY(i) company[i] = company[i] || (need[i] && i != me)
@@ -289,6 +317,9 @@ inline apply(me, f, v)          /* a store reaches memory */
 		if :: v > 0 -> EACH(G_PASS) :: else fi
 #endif
 	:: f == FREED -> really[me] = really[me] - (v - ended[me]); ended[me] = v; EACH(G_MOVED); EACH(G_PASS)
+#ifdef COST
+	:: f == MOVING -> moving[me] = v
+#endif
 	fi
 }
 
@@ -309,7 +340,10 @@ inline drop(s)
 
 inline forget()
 {
-	EACH(drop); j = 0; seen = 0; x = 0
+	EACH(drop); j = 0; seen = 0; x = 0;
+#ifdef COST
+	c = 0; c2 = 0; m = 0
+#endif
 }
 
 inline next()           /* j: the next linked record, or NB */
@@ -336,6 +370,27 @@ inline next_holder()
 	od
 }
 
+/* limit (to x) and cost, as of one instant: the limit is the same before and after the cost */
+#ifdef COST
+#ifdef COST_FIRST
+#define BOUND       x = limit
+#define LAST        c2 = c
+#else
+#define BOUND       do :: x = limit; c = cost; if :: x == limit -> break :: x != limit -> skip fi od
+#ifdef COST_BEFORE_ALIVE
+#define LAST        c2 = c
+#else
+#define LAST        c2 = cost
+#endif
+#endif
+#define C           c
+#define C2          c2
+#else
+#define BOUND       x = limit
+#define LAST        skip
+#define C           0
+#define C2          0
+#endif
 inline end_call()
 {
 	need[me] = 0; BUSY(0); sawfull[me] = 0; claimed = 0; tries = 0; n = 0; L = 0; v = 0;
@@ -347,6 +402,10 @@ inline end_call()
 proctype broker(byte me)
 {
 	byte my, a, e, h, n, L, ops, tries, seen, j, x, v;
+#ifdef COST
+	byte c, c2, spent;
+	bit  m;
+#endif
 #ifdef CONTEND
 	byte way, st;
 #endif
@@ -373,6 +432,11 @@ endidle:
 		goto obtain }
 	:: atomic { h > 0 && !(KEEPS & (1 << me)) -> BUSY(1); EACH(G_COMPANY); EACH(G_STAND);
 		if :: n = 1 :: h > 1 -> n = h fi; goto release }
+#ifdef COST
+	:: atomic { h > 0 && !(KEEPS & (1 << me)) -> BUSY(1); EACH(G_COMPANY); EACH(G_STAND);
+		if :: n = 1 :: h > 1 -> n = h fi;
+		if :: spent = n :: n > 1 -> spent = 1 fi; goto commit }
+#endif
 	:: atomic { deaths < DEATHS && (MORTAL & (1 << me)) -> goto died }
 #ifdef DETACH
 	:: atomic { deaths < DEATHS && (MORTAL & (1 << me)) && DRAINED(me) && !closing[me] ->
@@ -390,6 +454,9 @@ obtain: /* obtain(), reset(): the record, at this incarnation's first use */
 		STORE(INC, 0);
 #endif
 		STORE(ASKED, 0); STORE(ENDED, 0); STORE(HELD, 0);
+#ifdef COST
+		STORE(MOVING, 0);
+#endif
 #ifndef RESET_LATE
 		STORE(INC, my);
 #endif
@@ -399,13 +466,13 @@ obtain: /* obtain(), reset(): the record, at this incarnation's first use */
 
 look:   /* look(): without an own claim first (look_before()), then with it (decide()) */
 	atomic { L = limit;
+#ifdef COST_FIRST
+		c = cost;
+#endif
 #ifdef CONTEND
 		if :: claimed -> st = stood[me] :: else fi;
 #endif
-		if
-		:: h + n > L -> v = FULL; goto verdict
-		:: else
-		fi };
+	};
 	atomic { seen = linked & ~(1 << me); j = 0; next() };   /* the list's head */
 #ifdef PENDING_FORM
 	goto pending;
@@ -440,17 +507,16 @@ read:
 		atomic { if :: cd[j] == 0 && ch[j] == 0 -> drop(j) :: else fi; j++; next() }
 	:: atomic { else -> j = 0; x = 0; next_counted(); break }
 	od;
+	BOUND;
 	if
 #ifndef EXACT
-	:: atomic { h + n + SUM(cd) <= L -> v = FITS; goto verdict }
+	:: atomic { h + n + SUM(cd) + C <= L -> v = FITS; goto verdict }
 	:: atomic { else ->
 #else
 	:: atomic { true ->
 #endif
 #ifdef LIMIT_ONCE
 		x = L
-#else
-		x = limit
 #endif
 		}
 	fi;
@@ -463,14 +529,15 @@ read:
 			j++; next_counted() }
 	:: atomic { else -> j = 0; next_holder(); break }
 	od;
+	LAST;
 	if
-	:: atomic { h + n + SUM(cd) <= L -> v = FITS; goto verdict }
+	:: atomic { h + n + SUM(cd) + C2 <= L -> v = FITS; goto verdict }
 	:: atomic { else ->             /* full? */
 #ifdef LIMIT_LAST
 		x = limit;
 #endif
 		if
-		:: h + n + SUM(ch) > x -> x = 0
+		:: h + n + SUM(ch) + C > x -> skip
 		:: else -> goto turn
 		fi }
 	fi;
@@ -478,17 +545,28 @@ read:
 #ifndef ONE_COLLECT
 	do
 	:: j < NB ->
-		x = ended[j];
+#if defined(COST) && !defined(NO_MOVING)
+		m = moving[j];
+#endif
+		seen = ended[j];
 		atomic {
 			if
-			:: x != ce[j] || inc[j] != ci[j] -> v = AGAIN; goto verdict
+			:: seen != ce[j] || inc[j] != ci[j] -> v = AGAIN; goto verdict
 			:: else
 			fi;
-			x = 0; j++; next_holder() }
+#ifdef COST
+			if :: m -> ch[j] = 0; m = 0 :: else fi;
+#endif
+			seen = 0; j++; next_holder() }
 	:: else -> break
 	od;
 #endif
+#ifdef COST
+	/* without those that are inside a commit: they may be booked already */
+	atomic { if :: h + n + SUM(ch) + c > x -> v = FULL :: else -> v = AGAIN fi; goto verdict };
+#else
 	atomic { v = FULL; goto verdict };
+#endif
 
 #ifdef PENDING_FORM
 pending:
@@ -581,7 +659,7 @@ grant:  /* decide(), granted */
 #endif
 	if
 	:: atomic { PUT(HELD, h + n); h = h + n;
-		really[me] = really[me] + n; assert(TOTAL <= L || TOTAL <= limit);
+		really[me] = really[me] + n; assert(TOTAL + BOOKED <= L || TOTAL + BOOKED <= limit);
 		EACH(G_MOVED); EACH(G_FULL) }
 	:: atomic { deaths < DEATHS && (MORTAL & (1 << me)) -> goto died }
 	fi;
@@ -624,6 +702,30 @@ release:        /* k2k_lease_release() */
 #endif
 	atomic { h = h - n; e = e + n; n = 0; BUSY(0); goto endidle };
 
+#ifdef COST
+commit: /* k2k_lease_book(): what was reserved counts until it is booked, and is booked once */
+#ifdef RELEASE_FIRST
+	STORE(HELD, h - n); STORE(ENDED, e + n);
+#else
+	STORE(MOVING, 1);
+#endif
+	if
+	:: atomic { DRAINED(me) -> cost = cost + spent; really[me] = really[me] - n;
+		EACH(G_FULL); EACH(G_MOVED) }
+	:: atomic { deaths < DEATHS && (MORTAL & (1 << me)) -> goto died }
+	fi;
+#ifndef RELEASE_FIRST
+#ifdef MOVED_EARLY
+	STORE(MOVING, 0);
+#endif
+	STORE(HELD, h - n); STORE(ENDED, e + n);
+#ifndef MOVED_EARLY
+	STORE(MOVING, 0);
+#endif
+#endif
+	atomic { h = h - n; e = e + n; n = 0; spent = 0; BUSY(0); goto endidle };
+#endif
+
 died:
 	atomic {
 #if SB
@@ -637,6 +739,9 @@ died:
 left_slot:
 		end_call(); forget();
 		a = 0; e = 0; h = 0; ops = 0; ready = 0; my = 0;
+#ifdef COST
+		spent = 0;
+#endif
 		if
 		:: REOPS > 0 && !again -> again = 1; goto attach
 		:: again = 0; goto end

@@ -1,324 +1,392 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CONFIGS: "-DDEATHS=1" "-DLIMIT=3" "-DLIMIT=1" "-DCALLERS=3 -DLAST=1 -DDEATHS=0 -DLIMIT=1" "-DRECORDS=2 -DCALLERS=1" "-DLIMIT=4 -DLIMIT2=2 -DCHANGES=2 -DLAST=1 -DDEATHS=0" "-DLIMIT=NONE -DLIMIT2=4 -DCHANGES=1 -DLAST=1 -DDEATHS=0 -DCAP=10" */
-/* FULL: "-DDEATHS=2" "-DCALLERS=3 -DLAST=1 -DDEATHS=0" "-DRECORDS=3 -DLAST=1 -DDEATHS=0" "-DLIMIT=4 -DLIMIT2=2 -DCHANGES=2 -DDEATHS=0" "-DLIMIT=NONE -DLIMIT2=4 -DCHANGES=1 -DLAST=1 -DDEATHS=0" */
-/* MUTATIONS: NO_RECHECK NO_RECHECK_REJECT:6 FETCH_ADD BASE_AFTER NO_CLAMP A_FIRST */
+/* CONFIGS: "-DK0=WINDOW -DR0=3" "-DK0=BUCKET -DR0=1 -DB0=2 -DQ0=1 -DLAST=3" "-DK0=BUCKET -DR0=2 -DB0=2 -DQ0=3 -DLAST=3 -DRECORDS=3 -DCALLERS=1" "-DFLIPS=1 -DCALLS2=1 -DK0=WINDOW -DR0=3 -DQ0=2 -DK1=WINDOW -DR1=1" "-DFLIPS=1 -DCALLS2=1 -DK0=WINDOW -DR0=2 -DQ0=2 -DK1=BUCKET -DR1=1 -DB1=2" "-DFLIPS=1 -DCALLS2=1 -DK0=BUCKET -DR0=2 -DB0=2 -DK1=BUCKET -DR1=1 -DB1=1 -DLAST=2" "-DFLIPS=2 -DCALLERS=1 -DCALLS=3 -DK0=BUCKET -DR0=1 -DB0=2 -DK1=WINDOW -DR1=2 -DK2=BUCKET -DR2=1 -DB2=2 -DLAST=3" "-DK0=WINDOW -DR0=2 -DRECORDS=2 -DCALLERS=1 -DLAST=3" */
+/* FULL: "-DK0=BUCKET -DR0=1 -DB0=1 -DCALLERS=3 -DLAST=2" "-DK0=WINDOW -DR0=2 -DCALLERS=3 -DLAST=1" "-DFLIPS=2 -DK0=WINDOW -DR0=2 -DQ0=2 -DK1=BUCKET -DR1=1 -DB1=2 -DK2=WINDOW -DR2=1 -DLAST=2" "-DFLIPS=2 -DK0=BUCKET -DR0=1 -DB0=2 -DK1=WINDOW -DR1=2 -DK2=BUCKET -DR2=1 -DB2=1 -DLAST=2" "-DFLIPS=1 -DRECORDS=2 -DK0=BUCKET -DR0=2 -DB0=2 -DK1=BUCKET -DR1=1 -DB1=2 -DQ1=2 -DLAST=2" */
+/* MUTATIONS: NO_RECHECK:2 NO_TAG:7 NO_SETTLE:7 FETCH_ADD:1 CEILING_AFTER:2 NO_OVERFULL:2 ORIGIN_FLOOR:2 ORIGIN_CEIL:2 CLOCK_FIRST:2 COARSE_REFUSAL:1 NO_DEBT_CAP:3 FULL_AT_SWITCH:5 */
 /*
- * The rate words of one tenant: `admitted`, a total that only grows, and `window`, one word that
- * holds a second and the low bits of `admitted` when that second began. Callers admit n messages at
- * once, a recorder adds one at a time without asking, and an administrator changes the limit. One
- * step is one access to shared memory. Between any two steps all other processes may run, and a
- * process may stop there for ever.
+ * The rate of one tenant: `admitted`, a total that only grows, and a pair of words {origin, tag | C}
+ * that one 16-byte compare-exchange installs. The tag is the version of the definition that the pair
+ * is of. Window: C is the base, and what may be admitted until `origin + length` is C + limit.
+ * Bucket: C is the ceiling at the origin, and what may be admitted by t is C + rate * (t - origin).
+ * Callers admit n messages, a recorder adds one at a time without asking, and an administrator
+ * changes the definition. One step is one access to shared memory, or to the clock. Between any two
+ * steps all other processes may run, and a process may stop there for ever: so each assertion holds
+ * whoever dies.
  *
- * The code: the look is k2k_rate_try_look(), the roll k2k_rate_catch_up(), the rest try_decide()
- * and its two callers in messages.c; the recorder is k2k_message_record(). A call that rolled the
- * window, or failed to count, reads all words again. intent.pml (update) shows that a limit is one
- * word.
+ * The code: k2k_rate_try_look(), k2k_rate_step(), k2k_rate_install(), k2k_rate_take() in rate.h, and
+ * its callers in messages.c; the administrator is k2k_rate_settle(), k2k_tenant_prepare(),
+ * k2k_tenant_flip(). intent.pml (update) shows that the set of a version is read whole: here it is
+ * part of the step that reads the version. The set before it is not covered by that, since a change
+ * to come overwrites it.
  *
- * I3: in each window admitted <= limit, and = limit if more was asked for. I8: the rate is exact.
- * This is asserted as follows; base(W) is the true value of `admitted` read by the process that
- * installed window W.
- *  (a) A call that is counted ends within its limit, counted from the base of the window that it
- *      names (which its verdict carries), and from the base of the window in force when its CAS
- *      succeeded. Such intervals do not overlap, so the messages that name a window, and those in
- *      [base(W), base(next)), are at most the largest limit among their calls.
- *  (b) So are those whose CAS succeeded while W was in force.
- *  (c) A call is rejected only if, at an instant during the call, the window that it names was in
- *      force and admitted - base(W) + n > limit.
- *  (d) admitted = what the callers have recorded as their own + what is in flight. A caller that
- *      dies leaves its one call.
- *  (e) The second in `window` rises with every store, so each second is installed at most once.
- *  (f) Of the calls that name an older window, at most one is counted in a window, as its first.
+ * What is asserted:
+ *  (a) Window: the calls that were counted while one base was in force are at most the limit.
+ *  (b) Bucket: for any two calls i, j with i before j in `admitted`, and their verdicts' times t,
+ *      a_j + n_j - a_i <= b + r (t_j - t_i), less what was recorded. It is asserted as one line, the
+ *      lowest of a_i + b + r (t - t_i). After a change of rate the line goes on from where it was
+ *      with the new slope; after a window it begins at the window's limit.
+ *  (c) Window: a call is refused only if at an instant during the call the window was in force, with
+ *      no room for n, and at a later one during the call it had not run out.
+ *  (d) Bucket: a call is refused only if a bucket that fills all the time, is emptied in the same
+ *      step that counts, and loses nothing to rounding, has no room for n at an instant during the
+ *      call either. (Less what others took between the look and the install of whoever found the
+ *      bucket full: they name the time before.)
+ *  (e) The origin rises with every install of one version, so that equal first words mean an untorn
+ *      pair.
+ *  (f) Whoever converts the pair from the definition before has read that definition whole: its set is
+ *      overwritten only when no pair is of it.
+ *  (g) Bucket: a refusal is never for longer than until b and n are there: a debt is at most b.
+ * A call that had read a definition that is no longer in force may be counted under it: one a thread.
+ * (a) and (b) are about the others.
  *
- * What (c) does not say: messages that are counted between the installer's read of `admitted` and
- * its CAS name the old window and take room in the new one; so does the call of (f). "= limit if
- * more was asked for" is therefore true of admitted - base(W), but not of a sum over the seconds in
- * the verdicts, which may be lower by the messages that raced with the roll.
- *
- * Limits. A call loads the limit after each look at the words, and decides by the one loaded last.
- * When the limit falls, a call that had loaded the old one may still be counted under it, in
- * whichever window it lands. Every other call keeps to the new limit, and sees what the first used.
- * Unlimited calls add without asking, as the recorder does. While others add less than half the
- * modulus in one window, all of the above holds exactly: the limit is at most the other half.
- * Beyond that, `used` is known only modulo the modulus in that window, and is never too high: no
- * call is rejected falsely, but a call that took its base there may be counted beyond the limit, in
- * that window or as the call of (f). A call that finds a window that grew by less is exact again
- * (`wrong` is false).
- *
- * Abstractions. The modulus is 8 instead of 2^34, the limit is at most half of it (2^33), n is 1 or
- * a quarter (2^32). The clock is a choice: a call may read any second up to LAST, a past one too.
- * This covers each clock that ticks, a process that stops after it read the clock, a coarse clock
- * that lags, and another process that is ahead. Damage (a second far ahead) is not modelled. Death:
- * a process ends at any of its steps and a new one takes its place; DEATHS bounds how often. Even
- * without deaths a process may stop for ever at any step, since each assertion holds in every
- * prefix of a run.
+ * Abstractions. The clock is a counter, read last; a window may be decided by a clock that is one
+ * behind. A window of a second begins with it. The tag is the version itself.
  *
  * Mutations, each of which must fail:
- *  NO_RECHECK         the window is not read again after `admitted` was read: a caller that slept
- *                     since then has an old base, the difference wraps, and it is counted beyond a
- *                     full window: (a), (b)
- *  NO_RECHECK_REJECT  no look at the window before a rejection: rejected by a limit that was set
- *                     after that window: (c)
- *  FETCH_ADD          add, verify, give back: calls in flight that will give back reject others,
- *                     and get into the base: (a), (b), (c)
- *  BASE_AFTER         the second is installed first and its base filled in later: others use the
- *                     old base and are rejected without cause, and what they add in between is
- *                     forgotten: (a), (b), (c)
- *  NO_CLAMP           a limit above the modulus: `used` wraps before it reaches the limit: (a), (b)
- *  A_FIRST            `admitted` is read before `window`: it may be lower than the base: (a), (c)
+ *  NO_RECHECK      the first word is not read again: a torn pair
+ *  NO_TAG          the pair is taken for one of the caller's own definition: a base for a ceiling
+ *  NO_SETTLE       a change overwrites the set that a pair is still of: (f)
+ *  FETCH_ADD       counted by an addition after the look: (a)
+ *  CEILING_AFTER   the origin is installed first, and C by a second store
+ *  NO_OVERFULL     a bucket that is full goes on filling: (b)
+ *  ORIGIN_FLOOR    origins in units of two: rounded down, they give what has not come yet: (b)
+ *  ORIGIN_CEIL     rounded up, they refuse what is free: (d)
+ *  CLOCK_FIRST     the clock is read before `admitted`: (d)
+ *  COARSE_REFUSAL  refused by the clock that is behind: (c)
+ *  NO_DEBT_CAP     what was recorded beyond the bucket is owed in full: (g)
+ *  FULL_AT_SWITCH  a window that becomes a bucket forgets what it has counted: (b)
  *
- * Memory order. The model is sequentially consistent. The least that C11 needs for the same result:
- *
- *    w = window                          acquire      with [1]: admitted is at the base or above
- *    roll:  a = admitted                 relaxed      the CAS succeeds on w only, so a is old
- *           CAS(window, w)               release [1]  publishes the read of a; relaxed on failure:
- *                                                     w is loaded again
- *    else:  a = admitted                 acquire      with [2]: if a has an add of a later window
- *           window != w                  relaxed      ... this load sees that window or a later one
- *    CAS(admitted, a)                    release [2]  publishes the load of w; acquire on failure:
- *                                                     a look follows
- *    window != w, after CAS, at reject   relaxed      ordered by the acquire that read a
- *    fetch_add, record and unlimited     release [2]  after w = window (acquire)
- *
- * Why this is enough. The place of an interval follows from the modification order of `admitted`
- * alone, so (a) asks only that the base be exact, 0 <= a - base(w) < modulus, and that bases rise.
- * Not below: the installer read base(w) before its release, the caller reads a after its acquire,
- * and reads of one word that happen in this order do not go back. Not above: calls that name w or
- * an older window end at base(w) + limit, so a value beyond that contains an add of a process that
- * had loaded a later window. `admitted` is changed by read-modify-writes only, so the release of
- * that add reaches every reader of the value, whose next look sees that window. In the roll branch
- * such an add would come after the caller's own CAS, which it saw.
- * No seq_cst: no process stores to one word and then reads from another whether the store was seen;
- * every decision is a CAS on the word that it is about. What breaks with relaxed instead: at the
- * first load of `window` or the CAS on it, A_FIRST happens; at the load of `admitted` or its CAS,
- * NO_RECHECK; at that CAS's failure, NO_RECHECK_REJECT. On aarch64 with atomics in hardware: LDAPR,
- * CASL on `window`, CASAL on `admitted` (for its failure), LDADDL.
+ * Memory order. The model is sequentially consistent. The least that C11 needs is in rate.h;
+ * tests/explore runs the code under all the orders that C11 allows.
  */
-#define NONE	100		/* no limit */
-#define M	8		/* the modulus */
-#define NMAX	(M / 4)
+#define WINDOW	0
+#define BUCKET	1
+#define START	20		/* `admitted` at the start: nothing below 0 */
+#define BIG	10000
 
+#ifndef K0
+#define K0	WINDOW
+#endif
+#ifndef R0
+#define R0	2		/* messages in Q0 units of time: a window's limit and length, a bucket's rate */
+#endif
+#ifndef Q0
+#define Q0	1
+#endif
+#ifndef B0
+#define B0	1
+#endif
+#ifndef K1
+#define K1	K0
+#endif
+#ifndef R1
+#define R1	R0
+#endif
+#ifndef Q1
+#define Q1	Q0
+#endif
+#ifndef B1
+#define B1	B0
+#endif
+#ifndef K2
+#define K2	K1
+#endif
+#ifndef R2
+#define R2	R1
+#endif
+#ifndef Q2
+#define Q2	Q1
+#endif
+#ifndef B2
+#define B2	B1
+#endif
+#ifndef FLIPS
+#define FLIPS	0
+#endif
 #ifndef LAST
-#define LAST	2		/* seconds 0 to LAST */
-#endif
-#ifndef LIMIT
-#define LIMIT	9		/* as asked for */
-#endif
-#ifndef LIMIT2
-#define LIMIT2	LIMIT		/* the one that the administrator changes to, and back */
-#endif
-#ifndef CHANGES
-#define CHANGES	0
+#define LAST	2		/* the clock goes from 1 to LAST */
 #endif
 #ifndef CALLERS
 #define CALLERS	2
 #endif
+#ifndef CALLS
+#define CALLS	2		/* of the first */
+#endif
+#ifndef CALLS2
+#define CALLS2	2		/* of each other one */
+#endif
 #ifndef RECORDS
-#define RECORDS	0		/* less than M / 2 */
-#endif
-#ifndef DEATHS
-#define DEATHS	1
-#endif
-#ifndef CAP
-#define CAP	14		/* bounds the model: no unlimited call begins above it */
+#define RECORDS	0
 #endif
 
-#ifdef NO_CLAMP
-#define CLAMP(l)	(l)
+#define OF(v, x0, x1, x2)	((v) == 0 -> (x0) : ((v) == 1 -> (x1) : (x2)))
+#define KIND(v)	OF(v, K0, K1, K2)
+#define RATE(v)	OF(v, R0, R1, R2)
+#define PER(v)	OF(v, Q0, Q1, Q2)
+#define BURST(v)	OF(v, B0, B1, B2)
+#define SAME(v, u)	(KIND(v) == KIND(u) && RATE(v) == RATE(u) && PER(v) == PER(u) && BURST(v) == BURST(u))
+#define MIN(x, y)	((x) < (y) -> (x) : (y))
+#define MAX(x, y)	((x) > (y) -> (x) : (y))
+
+#ifdef NO_TAG
+#define MINE	(s != 0)
 #else
-#define CLAMP(l)	(((l) == NONE || (l) <= M / 2) -> (l) : M / 2)
+#define MINE	(tag == v && s != 0)
+#endif
+#ifdef ORIGIN_FLOOR
+#define ORIGIN(t)	(((t) / 2) * 2)
+#else
+#ifdef ORIGIN_CEIL
+#define ORIGIN(t)	((((t) + 1) / 2) * 2)
+#else
+#define ORIGIN(t)	(t)
+#endif
 #endif
 
-#define WORD(s, b)	((s) * M + (b))
-#define SECOND(w)	((w) / M)
-#define BASE(w)		((w) % M)
-
-/* Shared. */
-byte admitted;
-byte window;
-byte limit = LIMIT;
+/* Shared. An origin of 0: never used. */
+short admitted = START;
+byte origin, oftag;
+short C;
+byte version;
+byte now = 1;
 
 /* Ghosts. */
-byte total;		/* messages truly counted: `admitted`, but for FETCH_ADD */
-byte tbase;		/* true base of the window in force */
-byte count;		/* counted under a limit while it was in force */
-bool wrapped;		/* some window has grown by the modulus */
-byte booked, flying, lost, deaths, recorded;
+bool spoilt;		/* the set before the version in force is being overwritten */
+byte count;		/* (a) */
+short line = BIG;	/* (b): what may be counted by time 0, in units of 1 / PER */
+short ideal;		/* (d): what may be counted by now, in units of 1 / PER */
+byte raced;		/* (d) */
 
-#define SUM	assert(admitted == booked + flying + lost)		/* (d) */
-#define SPENT	(window == w && total - tbase + n > lim)
-#define DIE	atomic { deaths < DEATHS -> deaths++; forget(); goto end }
-
-/* Locals that are no longer needed are cleared, which keeps the number of states down. */
-inline drop()
+/* k2k_rate_step(): ns and nc are the pair as of t. */
+inline step()
 {
-	w = 0; now = 0; a = 0; base = 0; ta = 0; tb = 0; spent = 0; wrong = 0
+	ns = s; nc = c; x = 0;
+	if
+	:: s == 0 -> ns = ORIGIN(t); nc = a + (KIND(v) == BUCKET -> BURST(v) : 0)
+	:: !MINE && s != 0 && SAME(v, tag) -> skip
+	:: !MINE && s != 0 && !SAME(v, tag) && KIND(v) == WINDOW ->
+		if
+		:: KIND(tag) == BUCKET -> ns = MAX(t, s); nc = a
+		:: else
+		fi
+	:: !MINE && s != 0 && !SAME(v, tag) && KIND(v) == BUCKET ->
+		if
+		:: KIND(tag) == WINDOW && t - s >= PER(tag) -> x = BURST(v)
+		:: KIND(tag) == WINDOW && t - s < PER(tag) -> x = c + RATE(tag) - a
+		:: KIND(tag) == BUCKET && t >= s -> x = c + RATE(tag) * (t - s) / PER(tag) - a
+		:: KIND(tag) == BUCKET && t < s -> x = c - a
+		fi;
+#ifdef FULL_AT_SWITCH
+		x = BURST(v);
+#endif
+		ns = MAX(t, s); nc = a + MIN(BURST(v), MAX(x, 0))
+	:: MINE && KIND(v) == WINDOW && t - s >= PER(v) -> ns = t; nc = a
+#ifndef NO_OVERFULL
+	:: MINE && KIND(v) == BUCKET && RATE(v) * (t - s) > (a + BURST(v) - c) * PER(v) ->
+		ns = ORIGIN(t); nc = a + BURST(v)
+#endif
+#ifndef NO_DEBT_CAP
+	:: MINE && KIND(v) == BUCKET && t > s && (a - BURST(v) - c) * PER(v) > RATE(v) * (t - s) ->
+		ns = ORIGIN(t); nc = a - BURST(v)
+#endif
+	:: else
+	fi;
+	changed = !MINE || ns != s || nc != c;
+#if defined(ORIGIN_FLOOR) || defined(ORIGIN_CEIL)
+	changed = !MINE || ns > s
+#endif
+}
+
+/* The ghosts of an install. */
+inline moved()
+{
+	assert(!bad);								/* (f) */
+	assert(oftag != v || ns > s || s == 0);					/* (e) */
+	if
+	:: KIND(v) == WINDOW && (nc != c || ns != s || KIND(tag) != WINDOW) -> count = 0
+	:: else
+	fi;
+	if
+	:: tag == v && s != 0 && KIND(v) == BUCKET && nc == a + BURST(v) -> raced = raced + (admitted - a)
+	:: else
+	fi;
+	if
+	:: s != 0 && (tag == v || SAME(v, tag)) -> skip
+	:: s == 0 -> line = BIG
+	:: tag != v && s != 0 && KIND(v) == WINDOW -> line = BIG
+	:: tag != v && s != 0 && !SAME(v, tag) && KIND(v) == BUCKET && KIND(tag) == WINDOW ->
+		line = (t - s >= PER(tag) -> BIG : MAX(c + RATE(tag), admitted) * PER(v) - RATE(v) * t)
+	:: tag != v && s != 0 && !SAME(v, tag) && KIND(v) == BUCKET && KIND(tag) == BUCKET && line != BIG ->
+		line = ((line + RATE(tag) * t) * PER(v) + PER(tag) - 1) / PER(tag) - RATE(v) * t;
+		line = MAX(line, admitted * PER(v) - RATE(v) * t)
+	:: else
+	fi
+}
+
+/* A call is counted: the total was a. */
+inline counted()
+{
+	if
+	:: oftag != v -> line = (line == BIG -> BIG : line + n * PER(oftag))
+	:: oftag == v && KIND(v) == WINDOW -> count = count + n; assert(count <= RATE(v))	/* (a) */
+	:: oftag == v && KIND(v) == BUCKET ->
+		assert(line == BIG || (a + n) * PER(v) <= line + RATE(v) * t);		/* (b) */
+		line = MIN(line, (a + BURST(v)) * PER(v) - RATE(v) * t)
+	fi
 }
 
 inline forget()
 {
-	drop(); n = 0; lim = 0
+	v = 0; s = 0; tag = 0; c = 0; a = 0; t = 0; rt = 0; ns = 0; nc = 0; x = 0;
+	changed = false; bad = false; spent = false; none = false
 }
 
-inline read_admitted()
+proctype caller(bool rec; byte left)
 {
-	a = admitted;
-	ta = total; tb = tbase; wrong = (window == w && total - tbase >= M)
-}
-
-inline install(low)
-{
-	assert(now > SECOND(window));					/* (e) */
-	window = WORD(now, low);
-	w = window;
-	tbase = ta; tb = tbase; count = 0; now = 0; ta = 0
-}
-
-/* A call under a limit is counted. */
-inline counted()
-{
-#if !defined(NO_RECHECK) && !defined(NO_RECHECK_REJECT)
-	assert(window == w || count == 0);				/* (f) */
-#endif
-	total = total + n;
-	count = count + n;
-	assert(wrong || total - tb <= lim);				/* (a), the window it names */
-	assert(wrong || total - tbase <= lim);				/* (a), the window in force */
-	assert(wrapped || count <= lim);				/* (b) */
-	drop(); lim = 0
-}
-
-proctype caller(bool rec)
-{
-	byte w, now, a, n, lim;
-	short base;
-	byte ta, tb;		/* ghosts: total when a was read, true base of w */
-	bool spent, wrong;	/* ghosts: (c) held when the limit was read; the base is not exact */
-
+	byte n, v, s, tag, t;
+	byte rt;		/* ghost: the true time when t was read */
+	short c, a, ns, nc, x;
+	bool changed, bad, spent, none;
 end:	atomic {
+		left > 0 -> left--;
 		if
-		:: rec && recorded < RECORDS -> recorded++; n = 1
-		:: !rec && (limit != NONE || admitted < CAP) -> n = 1
-		:: !rec && (limit != NONE || admitted < CAP) -> n = NMAX
+		:: n = 1
+		:: !rec -> n = 2
 		fi
 	}
-
 again:
-#ifdef A_FIRST
-	atomic { read_admitted() };
+	atomic { forget(); v = version };
+	atomic { s = origin; tag = oftag };
+	c = C;
+#ifdef CLOCK_FIRST
+	atomic { t = now; rt = now; none = ((admitted + n + raced) * PER(v) > ideal) };
+#endif
+	atomic {
+		a = admitted;
+		spent = (origin == s && oftag == tag && version == v && a + n > C + RATE(v))
+	};
+#ifndef CLOCK_FIRST
+	atomic {
+		rt = now;
+		none = ((admitted + n + raced) * PER(v) > ideal);
+		if
+		:: t = now
+		:: KIND(v) == WINDOW && now > 1 -> t = now - 1
+		fi
+	};
 #endif
 	if
-	:: atomic { w = window; goto same }
-	:: atomic { SECOND(window) + 1 <= LAST -> w = window; now = SECOND(w) + 1; goto roll }
-	:: atomic { SECOND(window) + 2 <= LAST -> w = window; now = SECOND(w) + 2; goto roll }
-	:: DIE
+	:: tag != v && s != 0 -> bad = spoilt
+	:: else
 	fi;
-
-roll:
-#ifdef BASE_AFTER
+#ifndef NO_RECHECK
 	if
-	:: atomic { window == w -> ta = total; install(BASE(w)) }
-	:: atomic { window != w -> drop(); goto again }
-	:: DIE
+	:: atomic { origin == s && oftag == tag }
+	:: atomic { !(origin == s && oftag == tag) -> goto again }
 	fi;
+#endif
 	if
-	:: atomic { read_admitted(); base = a; ta = 0 }
-	:: DIE
+	:: atomic { version == v -> assert(tag == v || tag + 1 == v); step() }
+	:: atomic { version != v -> goto again }
 	fi;
 	if
-	:: atomic { window == w -> window = WORD(SECOND(w), a % M); drop(); goto again }
-	:: atomic { window != w -> drop(); goto again }
-	:: DIE
-	fi;
+	:: atomic { changed ->
+		if
+#ifndef COARSE_REFUSAL
+		:: t != rt -> goto again
+#endif
+		:: else
+		fi;
+		if
+		:: origin == s && oftag == tag && C == c -> moved(); origin = ns; oftag = v;
+#ifdef CEILING_AFTER
+			goto ceiling
 #else
-#ifndef A_FIRST
-	if
-	:: atomic { read_admitted() }
-	:: DIE
-	fi;
+			C = nc; goto again
 #endif
-	if
-	:: atomic { window == w -> install(a % M); drop(); goto again }
-	:: atomic { window != w -> drop(); goto again }
-	:: DIE
-	fi;
+		:: else -> goto again
+		fi }
+	:: atomic { !changed && rec -> admitted = admitted + n;
+		line = (line == BIG -> BIG : line + PER(oftag)); goto done }
+	:: atomic { !changed && !rec && KIND(v) == WINDOW && a + n > c + RATE(v) ->
+		if
+#ifndef COARSE_REFUSAL
+		:: t != rt -> goto again
 #endif
-
-same:
-#ifndef A_FIRST
-	if
-	:: atomic { read_admitted(); ta = 0 }
-	:: DIE
-	fi;
-#endif
-	if
-#ifdef NO_RECHECK
-	:: atomic { base = a - ((a + M - BASE(w)) % M); goto decide }
-#else
-	:: atomic { window == w -> base = a - ((a + M - BASE(w)) % M); ta = 0; goto decide }
-	:: atomic { window != w -> drop(); goto again }
-#endif
-	:: DIE
-	fi;
-
-decide: /* k2k_tenant_try_rate(), k2k_rate_fits() */
-	if
-	:: atomic { lim = (rec -> NONE : CLAMP(limit)); spent = SPENT }
-	:: DIE
-	fi;
-	if
-	:: atomic { lim == NONE && (rec || admitted < CAP) ->
-		admitted = admitted + n; total = total + n; flying = flying + n; SUM;
-		wrapped = wrapped || total - tbase >= M;
-		drop(); lim = 0;
-		goto book }
-	:: atomic { lim == NONE && !(rec || admitted < CAP) -> forget(); goto end }
+		:: else
+		fi;
+		assert(spent && rt - s < PER(v));					/* (c) */
+		goto done }
+	:: atomic { !changed && !rec && KIND(v) == BUCKET && (a + n - c) * PER(v) > RATE(v) * (t - s) ->
+		assert(FLIPS > 0 || RECORDS > 0 || none);				/* (d) */
+		assert(t <= s || (a - BURST(v) - c) * PER(v) <= RATE(v) * (t - s));	/* (g) */
+		goto done }
+	:: atomic { !changed && !rec && (KIND(v) == WINDOW -> a + n <= c + RATE(v) :
+			(a + n - c) * PER(v) <= RATE(v) * (t - s)) ->
 #ifdef FETCH_ADD
-	:: atomic { lim != NONE ->
-		read_admitted(); ta = 0;
-		admitted = admitted + n; flying = flying + n; SUM;
-		if
-		:: a - base + n <= lim -> counted(); goto book
-		:: else -> goto give_back
-		fi }
+		counted(); goto add
 #else
-	:: atomic { lim != NONE && a - base + n > lim ->        /* k2k_rate_unchanged() */
 		if
-#ifndef NO_RECHECK_REJECT
-		:: window != w -> drop(); lim = 0; goto again
+		:: admitted == a -> counted(); admitted = a + n; goto done
+		:: else -> goto again
+		fi
 #endif
-		:: else -> assert(spent); forget(); goto end		/* (c) */
-		fi }
-	:: atomic { lim != NONE && a - base + n <= lim ->       /* k2k_rate_take() */
-		if
-		:: admitted == a -> admitted = a + n; flying = flying + n; SUM; counted(); goto book
-		:: else -> drop(); lim = 0; goto again
-		fi }
-#endif
-	:: DIE
+		}
 	fi;
-
+#ifdef CEILING_AFTER
+ceiling:
+	atomic { C = nc; goto again };
+#endif
 #ifdef FETCH_ADD
-give_back:
-	if
-	:: atomic { admitted = admitted - n; flying = flying - n; SUM; assert(spent); forget(); goto end }
-	:: DIE
-	fi;
+add:
+	atomic { admitted = admitted + n };
 #endif
-
-book:
-	if
-	:: atomic { booked = booked + n; flying = flying - n; SUM; forget(); goto end }
-	:: atomic { deaths < DEATHS -> deaths++; lost = lost + n; flying = flying - n; SUM;
-		assert(lost <= deaths * NMAX); forget(); goto end }	/* (d) */
-	fi
+done:
+	atomic { forget(); n = 0; goto end }
 }
 
 proctype admin()
 {
+	byte n, v, s, tag, t, rt;
+	short c, a, ns, nc, x;
+	bool changed, bad, spent, none;
 	byte i;
+
 	do
-	:: atomic { i < CHANGES -> i++; limit = (limit == LIMIT -> LIMIT2 : LIMIT) }
-	:: i == CHANGES -> break
+	:: i < FLIPS ->
+		i++;
+settle:
+#ifndef NO_SETTLE
+		atomic { forget(); v = version; s = origin; tag = oftag };
+		if
+		:: atomic { tag == v -> goto settled }
+		:: atomic { tag != v -> c = C }
+		fi;
+		a = admitted;
+		atomic { t = now; rt = now };
+		atomic {
+			step();
+			if
+			:: s == 0 && origin == s && oftag == tag -> oftag = v
+			:: s != 0 && origin == s && oftag == tag && C == c ->
+				moved(); origin = ns; oftag = v; C = nc
+			:: else
+			fi;
+			goto settle
+		};
+#endif
+settled:
+		atomic { forget(); spoilt = true };
+		atomic { spoilt = false; version = version + 1 }
+	:: else -> break
+	od
+}
+
+proctype clock()
+{
+	do
+	:: atomic { now < LAST -> now = now + 1;
+		ideal = MIN(ideal + RATE(0), (admitted + BURST(0)) * PER(0)) }
+	:: else -> break
 	od
 }
 
@@ -326,8 +394,13 @@ init
 {
 	byte i;
 	atomic {
-		for (i : 1 .. CALLERS) { run caller(false) };
-		if :: RECORDS > 0 -> run caller(true) :: else fi;
-		if :: CHANGES > 0 -> run admin() :: else fi
+		oftag = 0;
+		ideal = (START + BURST(0)) * PER(0);
+		run caller(false, CALLS);
+		i = 2;
+		do :: i <= CALLERS -> run caller(false, CALLS2); i++ :: else -> break od;
+		if :: RECORDS > 0 -> run caller(true, RECORDS) :: else fi;
+		if :: FLIPS > 0 -> run admin() :: else fi;
+		run clock()
 	}
 }

@@ -2,6 +2,8 @@
 #include "audit_event.h"
 #include "json.h"
 #include "memory.h"
+#include "thresholds.h"
+#include "units.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,13 +18,13 @@
 void position_begin(struct position *position, const char *uuid)
 {
 	snprintf(position->uuid, sizeof(position->uuid), "%s", uuid);
-	for (int i = 0; i < K2K_AUDIT_RINGS; i++)
+	for (int i = 0; i < RINGS_MOST; i++)
 		position->next[i] = 1;
 }
 
 void position_pass(struct position *position, uint32_t ring, uint64_t sequence, uint64_t lost)
 {
-	if (ring < K2K_AUDIT_RINGS)
+	if (ring < RINGS_MOST)
 		position->next[ring] = sequence + (lost ? lost : 1);
 }
 
@@ -33,7 +35,7 @@ void position_put(const struct position *position, json_object *object)
 	char ring[8];
 
 	json_put_text(object, "uuid", position->uuid);
-	for (int i = 0; i < K2K_AUDIT_RINGS; i++)
+	for (int i = 0; i < RINGS_MOST; i++)
 		if (position->next[i] > 1) {
 			json_object *number;
 			char digits[24];
@@ -71,7 +73,7 @@ bool position_get(struct position *position, json_object *object)
 	{
 		uint64_t ring, number;
 
-		if (!read_number(key, &ring) || ring >= K2K_AUDIT_RINGS ||
+		if (!read_number(key, &ring) || ring >= RINGS_MOST ||
 		    !json_object_is_type(value, json_type_string) ||
 		    !read_number(json_object_get_string(value), &number))
 			return false;
@@ -106,7 +108,9 @@ static void put_rejection(json_object *object, const struct k2k_audit_record *r)
 	json_put_text(object, "error", k2k_errname(r->code));
 	json_put_u64(object, "tenant", r->tenant);
 	put_tag(object, r);
-	if (r->kind != K2K_AUDIT_KIND_UNKNOWN_TENANT) {
+	if (r->flags & K2K_AUDIT_SHADOW)
+		json_put_bool(object, "shadow", 1);
+	if (r->kind != K2K_AUDIT_KIND_UNKNOWN_TENANT && r->kind != K2K_AUDIT_KIND_SUSPENDED) {
 		json_put_u64(object, "used", r->used);
 		json_put_limit(object, "limit", r->limit);
 	}
@@ -123,6 +127,25 @@ static void put_cross_tenant(json_object *object, const struct k2k_audit_record 
 	put_tag(object, r);
 }
 
+uint32_t event_period(const struct k2k_audit_record *r)
+{
+	return (uint32_t)(r->values[K2K_AUDIT_REGISTER_MODE] & K2K_AUDIT_MODE_PERIOD) >>
+	       K2K_AUDIT_MODE_PERIOD_SHIFT;
+}
+
+/* The key says the period, so no reader takes a number for one of another period. */
+static void put_rate(json_object *object, const struct k2k_audit_record *r)
+{
+	static const char *const keys[] = { [K2K_PERIOD_SECOND] = "max_messages_per_sec",
+		                            [K2K_PERIOD_MINUTE] = "max_messages_per_minute",
+		                            [K2K_PERIOD_HOUR] = "max_messages_per_hour",
+		                            [K2K_PERIOD_DAY] = "max_messages_per_day" };
+
+	json_put_limit(object, keys[event_period(r)], r->values[K2K_AUDIT_REGISTER_RATE]);
+	if (r->values[K2K_AUDIT_REGISTER_MODE] & K2K_AUDIT_MODE_BUCKET)
+		json_put_u64(object, "burst", r->values[K2K_AUDIT_REGISTER_BURST]);
+}
+
 static void put_definition(json_object *object, const struct k2k_audit_record *r)
 {
 	uint64_t mask = r->values[K2K_AUDIT_REGISTER_MASK];
@@ -131,7 +154,7 @@ static void put_definition(json_object *object, const struct k2k_audit_record *r
 	json_put_u64(object, "tenant", r->tenant);
 	json_put_u64(object, "generation", r->generation);
 	if (mask & K2K_UPDATE_RATE)
-		json_put_limit(object, "max_messages_per_sec", r->values[K2K_AUDIT_REGISTER_RATE]);
+		put_rate(object, r);
 	if (mask & K2K_UPDATE_GPU_MEMORY)
 		json_put_limit(object, "max_gpu_memory_bytes",
 		               r->values[K2K_AUDIT_REGISTER_GPU_MEMORY]);
@@ -141,6 +164,36 @@ static void put_definition(json_object *object, const struct k2k_audit_record *r
 		json_put_count(object, "max_concurrent_kernels", kernels);
 	if (mask & K2K_UPDATE_BUDGETS)
 		json_put_count(object, "budgets", r->values[K2K_AUDIT_REGISTER_BUDGETS]);
+	if (mask & K2K_UPDATE_NAME)
+		json_put_text(object, "name", r->source);
+	if (mask & K2K_UPDATE_SHADOW)
+		json_put_bool(object, "shadow",
+		              (r->values[K2K_AUDIT_REGISTER_MODE] & K2K_AUDIT_MODE_SHADOW) != 0);
+	if (mask & K2K_UPDATE_SUSPENDED)
+		json_put_bool(object, "suspended",
+		              (r->values[K2K_AUDIT_REGISTER_MODE] & K2K_AUDIT_MODE_SUSPENDED) != 0);
+	if (mask & K2K_UPDATE_ALERTS) {
+		uint8_t alerts[K2K_ALERTS_MAX];
+		char text[THRESHOLDS_TEXT];
+
+		thresholds_unpack(alerts, r->values[K2K_AUDIT_REGISTER_ALERTS]);
+		json_put_text(object, "alerts", alerts[0] ? thresholds_print(text, alerts) : NULL);
+	}
+}
+
+static void put_alert(json_object *object, const struct k2k_audit_record *r)
+{
+	uint64_t limit = r->values[K2K_AUDIT_ALERT_LIMIT];
+
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
+	put_tag(object, r);
+	json_put_text(object, "limit_of", threshold_limit_name(limit));
+	json_put_count(object, "percent", r->values[K2K_AUDIT_ALERT_PERCENT]);
+	json_put_u64(object, "used", r->used);
+	json_put_u64(object, "limit", r->limit);
+	json_put_u64(object, limit == K2K_ALERT_BUDGET ? "period" : "second",
+	             r->values[K2K_AUDIT_ALERT_SEQUENCE]);
 }
 
 static void put_numbers(json_object *object, const struct k2k_audit_record *r,
@@ -180,6 +233,42 @@ static void put_budget(json_object *object, const struct k2k_audit_record *r)
 	json_put_u64(object, "generation", r->generation);
 	json_put_u64(object, "engagement_id", r->tag.engagement_id);
 	json_put_limit(object, "budget_ns", r->limit);
+	json_put_text(object, "renewal",
+	              units_renewal_name((uint32_t)r->values[K2K_AUDIT_BUDGET_RENEWAL]));
+}
+
+static void put_signed(json_object *object, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, (int64_t)value);
+	json_put_text(object, key, text);
+}
+
+static void put_correction(json_object *object, const struct k2k_audit_record *r)
+{
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
+	put_tag(object, r);
+	put_signed(object, "ns", r->values[K2K_AUDIT_CORRECTION_NS]);
+	put_signed(object, "corrected_ns", r->values[K2K_AUDIT_CORRECTION_SUM_NS]);
+	json_put_u64(object, "request", r->values[K2K_AUDIT_CORRECTION_REQUEST]);
+	json_put_text(object, "reason", r->source);
+}
+
+static void put_renewal(json_object *object, const struct k2k_audit_record *r)
+{
+	static const char *const keys[K2K_AUDIT_VALUES] = {
+		[K2K_AUDIT_RENEWED_PERIOD] = "period",
+		[K2K_AUDIT_RENEWED_BEGAN_AT_NS] = "began_at_ns",
+		[K2K_AUDIT_RENEWED_CLOSED_BEGAN_AT_NS] = "closed_began_at_ns",
+		[K2K_AUDIT_RENEWED_CLOSED_USED_NS] = "closed_used_ns",
+	};
+
+	json_put_u64(object, "tenant", r->tenant);
+	json_put_u64(object, "generation", r->generation);
+	put_tag(object, r);
+	put_numbers(object, r, keys);
 }
 
 static void put_kind(json_object *object, const struct k2k_audit_record *r)
@@ -197,6 +286,7 @@ static void put_kind(json_object *object, const struct k2k_audit_record *r)
 		[K2K_AUDIT_CREATED_MAX_LEASES] = "max_leases",
 		[K2K_AUDIT_CREATED_MAX_BUDGETS] = "max_budgets",
 		[K2K_AUDIT_CREATED_MAX_EVENTS] = "max_audit_events",
+		[K2K_AUDIT_CREATED_MAX_BROKERS] = "max_brokers",
 	};
 	static const char *const destroyed[K2K_AUDIT_VALUES] = {
 		[K2K_AUDIT_DESTROYED_FLAGS] = "flags",
@@ -217,12 +307,16 @@ static void put_kind(json_object *object, const struct k2k_audit_record *r)
 	case K2K_AUDIT_KIND_BUDGET:
 	case K2K_AUDIT_KIND_KERNELS:
 	case K2K_AUDIT_KIND_GPU_MEMORY:
+	case K2K_AUDIT_KIND_SUSPENDED:
 	case K2K_AUDIT_KIND_UNKNOWN_TENANT: put_rejection(object, r); break;
 	case K2K_AUDIT_KIND_REGISTER:
 	case K2K_AUDIT_KIND_UPDATE: put_definition(object, r); break;
 	case K2K_AUDIT_KIND_DEREGISTER:
 	case K2K_AUDIT_KIND_FINAL_TOTALS: put_totals(object, r); break;
 	case K2K_AUDIT_KIND_BUDGET_CHANGE: put_budget(object, r); break;
+	case K2K_AUDIT_KIND_CORRECTION: put_correction(object, r); break;
+	case K2K_AUDIT_KIND_ALERT: put_alert(object, r); break;
+	case K2K_AUDIT_KIND_BUDGET_RENEWED: put_renewal(object, r); break;
 	case K2K_AUDIT_KIND_BROKER_DEAD: put_numbers(object, r, dead); break;
 	case K2K_AUDIT_KIND_CREATED:
 		put_numbers(object, r, created);
@@ -262,7 +356,8 @@ void event_put(json_object *object, const struct k2k_audit_record *r)
 	json_put_u64(object, "monotonic_ns", r->monotonic_ns);
 	json_put_u64(object, "count", r->count);
 	json_put_text(object, "actor", r->actor);
-	if (r->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT || r->kind == K2K_AUDIT_KIND_BROKER_DEAD)
+	if (r->kind <= K2K_AUDIT_KIND_UNKNOWN_TENANT || r->kind == K2K_AUDIT_KIND_BROKER_DEAD ||
+	    r->kind == K2K_AUDIT_KIND_SUSPENDED)
 		json_put_text(object, "comm", r->comm);
 	json_put_u64(object, "pid", r->pid);
 	if (r->incarnation)
@@ -294,7 +389,7 @@ bool event_place(const char *kind, size_t kind_size, const char *end, uint32_t *
 
 	at = take_number(at, end, &number);
 	at = take_number(take(at, end, ",\"sequence\":\""), end, sequence);
-	if (!at || number >= K2K_AUDIT_RINGS)
+	if (!at || number >= RINGS_MOST)
 		return false;
 	*ring = (uint32_t)number;
 	*lost = 0;

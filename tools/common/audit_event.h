@@ -16,10 +16,12 @@
 
 #include <k2k/registry.h>
 
+#include "rings.h"
+
 /* A reader's position in the rings of one instance of a registry. */
 struct position {
-	char uuid[40];                  /* of the instance; "": none yet */
-	uint64_t next[K2K_AUDIT_RINGS]; /* the next sequence to read, from 1 */
+	char uuid[40];             /* of the instance; "": none yet */
+	uint64_t next[RINGS_MOST]; /* the next sequence to read, from 1 */
 };
 
 /* Sets it to the beginning of all rings of the instance `uuid`. */
@@ -31,6 +33,8 @@ void position_put(const struct position *position, json_object *object);
 /* Reads them. False if they are missing or invalid. */
 bool position_get(struct position *position, json_object *object);
 
+/* Of a register or an update that names the rate: enum k2k_rate_period. */
+uint32_t event_period(const struct k2k_audit_record *record);
 /* Puts all members of the event into the object. */
 void event_put(json_object *object, const struct k2k_audit_record *record);
 /*

@@ -1,117 +1,69 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "metrics.h"
-#include "printable.h"
+#include "memory.h"
+#include "metrics_out.h"
+#include "units.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- text ------------------------------------------------------------------- */
-
-struct out {
-	FILE *text;
-	const char *registry;
-};
-
-enum unit { COUNT, SECONDS, LIMIT };
-
-static void put_value(struct out *o, enum unit unit, uint64_t value)
-{
-	uint64_t rest = value % 1000000000;
-	int digits = 9;
-
-	if (unit == LIMIT && value == UINT64_MAX) {
-		fprintf(o->text, " +Inf\n");
-	} else if (unit == SECONDS && rest) {
-		for (; rest % 10 == 0; rest /= 10)
-			digits--;
-		fprintf(o->text, " %llu.%0*llu\n", (unsigned long long)(value / 1000000000), digits,
-		        (unsigned long long)rest);
-	} else {
-		fprintf(o->text, " %llu\n",
-		        (unsigned long long)(unit == SECONDS ? value / 1000000000 : value));
-	}
-}
-
-static void family(struct out *o, const char *name, const char *type, const char *help)
-{
-	fprintf(o->text, "# HELP k2k_%s %s\n# TYPE k2k_%s %s\n", name, help, name, type);
-}
-
-/* Further labels begin with a comma: the registry's label comes first. */
-static void series(struct out *o, const char *name, enum unit unit, uint64_t value,
-                   const char *labels, ...) __attribute__((format(printf, 5, 6)));
-
-static void series(struct out *o, const char *name, enum unit unit, uint64_t value,
-                   const char *labels, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, labels);
-	vsnprintf(text, sizeof(text), labels, args);
-	va_end(args);
-	fprintf(o->text, "k2k_%s{registry=\"%s\"%s}", name, o->registry, text);
-	put_value(o, unit, value);
-}
-
-static void single(struct out *o, const char *name, const char *type, enum unit unit,
-                   uint64_t value, const char *help)
-{
-	family(o, name, type, help);
-	series(o, name, unit, value, "%s", "");
-}
-
-/*
- * A label's value must be valid UTF-8, and a quote or a backslash would end it or start an escape.
- */
-static const char *label_text(char *to, size_t room, const char *from, size_t size)
-{
-	printable_copy(to, room, from, size);
-	for (char *c = to; *c; c++)
-		if (*c == '"' || *c == '\\')
-			*c = '?';
-	return to;
-}
+enum { BROKERS_SHOWN = 64, BEHIND = 1 };
 
 /* ---- tenants ---------------------------------------------------------------------- */
 
 static const struct tenant_metric {
 	const char *name, *type, *labels;
 	enum metrics_amount amount;
-	enum unit unit;
+	enum metrics_unit unit;
 	const char *help;
 } tenant_metrics[] = {
-	{ "messages_admitted_total", "counter", "", AMOUNT_ADMITTED, COUNT,
+	{ "messages_admitted_total", "counter", "", AMOUNT_ADMITTED, METRICS_COUNT,
 	  "Messages admitted, or recorded without asking." },
-	{ "requests_rejected_total", "counter", ",reason=\"rate\"", AMOUNT_REJECTED_RATE, COUNT,
-	  "Requests rejected by a limit: rate, budget, kernels or gpu_memory." },
-	{ "requests_rejected_total", NULL, ",reason=\"budget\"", AMOUNT_REJECTED_BUDGET, COUNT,
-	  NULL },
-	{ "requests_rejected_total", NULL, ",reason=\"kernels\"", AMOUNT_REJECTED_KERNELS, COUNT,
-	  NULL },
-	{ "requests_rejected_total", NULL, ",reason=\"gpu_memory\"", AMOUNT_REJECTED_MEMORY, COUNT,
-	  NULL },
-	{ "gpu_seconds_total", "counter", "", AMOUNT_GPU_NS, SECONDS,
+	{ "requests_rejected_total", "counter", ",reason=\"rate\"", AMOUNT_REJECTED_RATE,
+	  METRICS_COUNT,
+	  "Requests rejected by a limit: rate, budget, kernels or gpu_memory; or suspended." },
+	{ "requests_rejected_total", NULL, ",reason=\"budget\"", AMOUNT_REJECTED_BUDGET,
+	  METRICS_COUNT, NULL },
+	{ "requests_rejected_total", NULL, ",reason=\"kernels\"", AMOUNT_REJECTED_KERNELS,
+	  METRICS_COUNT, NULL },
+	{ "requests_rejected_total", NULL, ",reason=\"gpu_memory\"", AMOUNT_REJECTED_MEMORY,
+	  METRICS_COUNT, NULL },
+	{ "requests_rejected_total", NULL, ",reason=\"suspended\"", AMOUNT_REJECTED_SUSPENDED,
+	  METRICS_COUNT, NULL },
+	{ "requests_shadow_rejected_total", "counter", ",reason=\"rate\"", AMOUNT_SHADOW_RATE,
+	  METRICS_COUNT, "Requests that a limit would have rejected, but it is in shadow." },
+	{ "requests_shadow_rejected_total", NULL, ",reason=\"budget\"", AMOUNT_SHADOW_BUDGET,
+	  METRICS_COUNT, NULL },
+	{ "requests_shadow_rejected_total", NULL, ",reason=\"kernels\"", AMOUNT_SHADOW_KERNELS,
+	  METRICS_COUNT, NULL },
+	{ "requests_shadow_rejected_total", NULL, ",reason=\"gpu_memory\"", AMOUNT_SHADOW_MEMORY,
+	  METRICS_COUNT, NULL },
+	{ "gpu_seconds_total", "counter", "", AMOUNT_GPU_NS, METRICS_SECONDS,
 	  "GPU time booked, over all engagements." },
-	{ "gpu_unattributed_seconds_total", "counter", "", AMOUNT_UNATTRIBUTED_NS, SECONDS,
+	{ "gpu_unattributed_seconds_total", "counter", "", AMOUNT_UNATTRIBUTED_NS, METRICS_SECONDS,
 	  "GPU time that could not be booked on an engagement, because the table of engagements is "
 	  "full." },
-	{ "kernels_held", "gauge", "", AMOUNT_KERNELS, COUNT,
+	{ "kernels_held", "gauge", "", AMOUNT_KERNELS, METRICS_COUNT,
 	  "Kernel slots held by living brokers." },
-	{ "gpu_memory_held_bytes", "gauge", "", AMOUNT_MEMORY, COUNT,
+	{ "gpu_memory_held_bytes", "gauge", "", AMOUNT_MEMORY, METRICS_COUNT,
 	  "GPU memory held by living brokers." },
-	{ "messages_per_second_limit", "gauge", "", AMOUNT_LIMIT_RATE, LIMIT,
-	  "Messages that may be admitted per second; +Inf is unlimited." },
-	{ "kernels_limit", "gauge", "", AMOUNT_LIMIT_KERNELS, LIMIT,
+	{ "gpu_reserved_seconds", "gauge", "", AMOUNT_RESERVED_NS, METRICS_SECONDS,
+	  "GPU time reserved by living brokers, over all engagements." },
+	{ "kernels_limit", "gauge", "", AMOUNT_LIMIT_KERNELS, METRICS_LIMIT,
 	  "Kernel slots that may be held at once; +Inf is unlimited." },
-	{ "gpu_memory_limit_bytes", "gauge", "", AMOUNT_LIMIT_MEMORY, LIMIT,
+	{ "gpu_memory_limit_bytes", "gauge", "", AMOUNT_LIMIT_MEMORY, METRICS_LIMIT,
 	  "GPU memory that may be held at once; +Inf is unlimited." },
+	{ "tenant_in_shadow", "gauge", "", AMOUNT_IN_SHADOW, METRICS_COUNT,
+	  "1: the tenant's limits are in shadow, and refuse nothing; of tenant=\"other\", how many "
+	  "are." },
+	{ "tenant_suspended", "gauge", "", AMOUNT_SUSPENDED, METRICS_COUNT,
+	  "1: the tenant is suspended, and is refused everything; of tenant=\"other\", how many "
+	  "are." },
 };
 
-static void put_tenants(struct out *o, const struct snapshot *s, const bool *own,
+static void put_tenants(struct metrics_out *o, const struct snapshot *s, const bool *own,
                         const struct metrics_past *past)
 {
 	struct metrics_amounts sum = past->summed, a;
@@ -129,7 +81,7 @@ static void put_tenants(struct out *o, const struct snapshot *s, const bool *own
 		const struct tenant_metric *metric = &tenant_metrics[m];
 
 		if (metric->type)
-			family(o, metric->name, metric->type, metric->help);
+			metrics_family(o, metric->name, metric->type, metric->help);
 		for (size_t i = 0; i < s->tenant_count; i++) {
 			if (!own[i])
 				continue;
@@ -138,61 +90,198 @@ static void put_tenants(struct out *o, const struct snapshot *s, const bool *own
 			    (metric->amount == AMOUNT_KERNELS || metric->amount == AMOUNT_MEMORY))
 				continue;
 			amounts_of(&a, &s->tenants[i]);
-			series(o, metric->name, metric->unit, a.n[metric->amount],
-			       ",tenant=\"%llu\"%s", (unsigned long long)s->tenants[i].info.id,
-			       metric->labels);
+			metrics_series(o, metric->name, metric->unit, a.n[metric->amount],
+			               ",tenant=\"%llu\"%s",
+			               (unsigned long long)s->tenants[i].info.id, metric->labels);
 		}
 		if (with_sum)
-			series(o, metric->name, metric->unit, sum.n[metric->amount],
-			       ",tenant=\"other\"%s", metric->labels);
+			metrics_series(o, metric->name, metric->unit, sum.n[metric->amount],
+			               ",tenant=\"other\"%s", metric->labels);
 	}
 }
 
-static void put_budget(struct out *o, const struct snapshot *s, const bool *own, bool used,
-                       const char *name)
+/*
+ * What is not a number of a tenant. A name is a label of this series alone: on every series it
+ * would begin all of them again with each rename. Without a sum: there are no names of many.
+ */
+static void put_tenant_info(struct metrics_out *o, const struct snapshot *s, const bool *own)
+{
+	metrics_family(o, "tenant_info", "gauge", "Each tenant's name, or an empty one: always 1.");
+	for (size_t i = 0; i < s->tenant_count; i++) {
+		const struct k2k_tenant_info *t = &s->tenants[i].info;
+		char name[METRICS_NAME_ROOM];
+
+		if (own[i])
+			metrics_series(o, "tenant_info", METRICS_COUNT, 1,
+			               ",tenant=\"%llu\",name=\"%s\"", (unsigned long long)t->id,
+			               metrics_name(name, t->name));
+	}
+}
+
+/* Only of tenants with thresholds, and with series of their own: percentages have no sum. */
+static void put_thresholds(struct metrics_out *o, const struct snapshot *s, const bool *own)
+{
+	metrics_family(
+		o, "threshold_reached_percent", "gauge",
+		"The highest threshold (--alert) that a tenant's use has reached, of its rate in "
+		"the "
+		"last minute or this window; 0: none.");
+	for (size_t i = 0; i < s->tenant_count; i++) {
+		const struct k2k_tenant_info *t = &s->tenants[i].info;
+		const uint8_t reached[] = { t->alerted_rate, t->alerted_kernels,
+			                    t->alerted_gpu_memory };
+		static const char *const limits[] = { "rate", "kernels", "gpu_memory" };
+
+		for (size_t l = 0; l < sizeof(reached) && own[i] && t->alerts[0]; l++)
+			metrics_series(o, "threshold_reached_percent", METRICS_COUNT, reached[l],
+			               ",tenant=\"%llu\",limit=\"%s\"", (unsigned long long)t->id,
+			               limits[l]);
+	}
+}
+
+static void put_budget_thresholds(struct metrics_out *o, const struct snapshot *s, const bool *own)
+{
+	metrics_family(
+		o, "budget_threshold_reached_percent", "gauge",
+		"The highest threshold (--alert) that was reached in a budget's period; none if "
+		"none was.");
+	for (size_t i = 0; i < s->budget_count; i++)
+		if (own[i] && s->budgets[i].alerted)
+			metrics_series(o, "budget_threshold_reached_percent", METRICS_COUNT,
+			               s->budgets[i].alerted,
+			               ",tenant=\"%llu\",engagement=\"%llu\"",
+			               (unsigned long long)s->budgets[i].id,
+			               (unsigned long long)s->budgets[i].engagement_id);
+}
+
+/* ---- budgets -------------------------------------------------------------------------- */
+
+static uint64_t limit_of(const struct k2k_budget_info *b)
+{
+	return b->budget_ns;
+}
+static uint64_t used_of(const struct k2k_budget_info *b)
+{
+	return b->used_ns;
+}
+static uint64_t reserved_of(const struct k2k_budget_info *b)
+{
+	return b->reserved_ns;
+}
+
+static void put_budget(struct metrics_out *o, const struct snapshot *s, const bool *own,
+                       uint64_t (*value)(const struct k2k_budget_info *b), const char *name)
 {
 	bool with_sum = false;
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < s->budget_count; i++) {
 		const struct k2k_budget_info *b = &s->budgets[i];
-		uint64_t ns = used ? b->used_ns : b->budget_ns;
+		uint64_t ns = value(b);
 
 		if (own[i])
-			series(o, name, SECONDS, ns, ",tenant=\"%llu\",engagement=\"%llu\"",
-			       (unsigned long long)b->id, (unsigned long long)b->engagement_id);
+			metrics_series(o, name, METRICS_SECONDS, ns,
+			               ",tenant=\"%llu\",engagement=\"%llu\"",
+			               (unsigned long long)b->id,
+			               (unsigned long long)b->engagement_id);
 		else
 			amount_add(&sum, ns);
 		with_sum = with_sum || !own[i];
 	}
 	if (with_sum)
-		series(o, name, SECONDS, sum, ",tenant=\"other\",engagement=\"other\"");
+		metrics_series(o, name, METRICS_SECONDS, sum,
+		               ",tenant=\"other\",engagement=\"other\"");
 }
 
-static void put_budgets(struct out *o, const struct snapshot *s, const bool *own)
+static uint64_t budget_period(const struct k2k_budget_info *b)
 {
-	family(o, "budget_limit_seconds", "gauge",
-	       "GPU time that an engagement of a tenant may use, if it has a budget.");
-	put_budget(o, s, own, false, "budget_limit_seconds");
-	family(o, "budget_used_seconds", "gauge", "GPU time of the budget that is used.");
-	put_budget(o, s, own, true, "budget_used_seconds");
+	return b->period;
+}
+static uint64_t budget_began(const struct k2k_budget_info *b)
+{
+	return b->began_at_ns;
+}
+static uint64_t budget_renews(const struct k2k_budget_info *b)
+{
+	return b->renews_at_ns;
+}
+
+/* Only of budgets with series of their own: times have no sum. */
+static void put_renewals(struct metrics_out *o, const struct snapshot *s, const bool *own)
+{
+	static const struct {
+		const char *name, *type;
+		uint64_t (*value)(const struct k2k_budget_info *b);
+		enum metrics_unit unit;
+		const char *help;
+	} all[] = {
+		{ "budget_periods_total", "counter", budget_period, METRICS_COUNT,
+		  "Periods of a budget that have begun; none if it never renews." },
+		{ "budget_period_start_timestamp_seconds", "gauge", budget_began, METRICS_SECONDS,
+		  "When the current period of a budget began, since 1970; none if it never "
+		  "renews." },
+		{ "budget_renewal_timestamp_seconds", "gauge", budget_renews, METRICS_SECONDS,
+		  "When a budget renews, since 1970; none if it never does." },
+	};
+
+	metrics_family(
+		o, "budget_info", "gauge",
+		"How often a budget renews, each hour, day, week or month, or never: always 1.");
+	for (size_t i = 0; i < s->budget_count; i++)
+		if (own[i])
+			metrics_series(o, "budget_info", METRICS_COUNT, 1,
+			               ",tenant=\"%llu\",engagement=\"%llu\",renewal=\"%s\"",
+			               (unsigned long long)s->budgets[i].id,
+			               (unsigned long long)s->budgets[i].engagement_id,
+			               units_renewal_name(s->budgets[i].renewal));
+	for (size_t g = 0; g < sizeof(all) / sizeof(all[0]); g++) {
+		metrics_family(o, all[g].name, all[g].type, all[g].help);
+		for (size_t i = 0; i < s->budget_count; i++)
+			if (own[i] && s->budgets[i].period)
+				metrics_series(o, all[g].name, all[g].unit,
+				               all[g].value(&s->budgets[i]),
+				               ",tenant=\"%llu\",engagement=\"%llu\"",
+				               (unsigned long long)s->budgets[i].id,
+				               (unsigned long long)s->budgets[i].engagement_id);
+	}
+}
+
+static void put_budgets(struct metrics_out *o, const struct snapshot *s, const bool *own)
+{
+	metrics_family(
+		o, "budget_limit_seconds", "gauge",
+		"GPU time that an engagement of a tenant may use, in each period if the budget "
+		"renews.");
+	put_budget(o, s, own, limit_of, "budget_limit_seconds");
+	metrics_family(
+		o, "budget_used_seconds", "gauge",
+		"GPU time of the budget that is used, in the current period if it renews, with "
+		"corrections.");
+	put_budget(o, s, own, used_of, "budget_used_seconds");
+	metrics_family(
+		o, "budget_reserved_seconds", "gauge",
+		"GPU time of the budget that living brokers have reserved, beside what is used.");
+	put_budget(o, s, own, reserved_of, "budget_reserved_seconds");
+	put_renewals(o, s, own);
+	put_budget_thresholds(o, s, own);
 }
 
 /* ---- brokers ------------------------------------------------------------------------ */
 
-static void put_broker_states(struct out *o, const struct snapshot *s)
+static void put_broker_states(struct metrics_out *o, const struct snapshot *s)
 {
-	family(o, "brokers", "gauge",
-	       "Brokers by state; the slot of a dead one is free for the next.");
+	metrics_family(o, "brokers", "gauge",
+	               "Brokers by state; the slot of a dead one is free for the next.");
 	for (uint32_t state = K2K_BROKER_ACTIVE; state <= K2K_BROKER_UNKNOWN; state++) {
 		uint64_t count = 0;
 
 		for (size_t i = 0; i < s->broker_count; i++)
 			count += s->brokers[i].state == state;
-		series(o, "brokers", COUNT, count, ",state=\"%s\"", snapshot_broker_state(state));
+		metrics_series(o, "brokers", METRICS_COUNT, count, ",state=\"%s\"",
+		               snapshot_broker_state(state));
 	}
-	single(o, "broker_places", "gauge", COUNT, K2K_BROKERS_MAX,
-	       "Brokers that can be attached at once.");
+	metrics_single(o, "broker_places", "gauge", METRICS_COUNT, s->registry.max_brokers,
+	               "Brokers that can be attached at once.");
 }
 
 static uint64_t broker_stopped(const struct k2k_broker_info *b)
@@ -216,52 +305,76 @@ static uint64_t broker_behind(const struct k2k_broker_info *b)
 	return b->grace_behind;
 }
 
-static void put_brokers(struct out *o, const struct snapshot *s)
+/* Of hundreds of brokers, which have series of their own? Returns how many have none. */
+static uint64_t choose_brokers(const struct snapshot *s, bool *own)
+{
+	uint64_t living = 0, none = 0;
+
+	for (size_t i = 0; i < s->broker_count; i++) {
+		const struct k2k_broker_info *b = &s->brokers[i];
+
+		if (b->state == K2K_BROKER_DEAD)
+			continue;
+		own[i] = living++ < BROKERS_SHOWN || b->state == K2K_BROKER_STOPPED ||
+		         b->grace_behind > BEHIND;
+		none += !own[i];
+	}
+	return none;
+}
+
+static void put_brokers(struct metrics_out *o, const struct snapshot *s)
 {
 	static const struct {
 		const char *name;
 		uint64_t (*value)(const struct k2k_broker_info *b);
-		enum unit unit;
+		enum metrics_unit unit;
 		const char *help;
 	} gauges[] = {
-		{ "broker_stopped", broker_stopped, COUNT,
+		{ "broker_stopped", broker_stopped, METRICS_COUNT,
 		  "1: the broker is alive but does not run (SIGSTOP, a debugger)." },
-		{ "broker_attached_timestamp_seconds", broker_attached, SECONDS,
+		{ "broker_attached_timestamp_seconds", broker_attached, METRICS_SECONDS,
 		  "When the broker attached, since 1970." },
-		{ "broker_kernels_held", broker_kernels, COUNT,
+		{ "broker_kernels_held", broker_kernels, METRICS_COUNT,
 		  "Kernel slots that the broker holds." },
-		{ "broker_gpu_memory_held_bytes", broker_memory, COUNT,
+		{ "broker_gpu_memory_held_bytes", broker_memory, METRICS_COUNT,
 		  "GPU memory that the broker holds." },
-		{ "broker_grace_periods_behind", broker_behind, COUNT,
+		{ "broker_grace_periods_behind", broker_behind, METRICS_COUNT,
 		  "Grace periods that the broker has not answered; above 0, what was deregistered "
 		  "can't "
 		  "be used again." },
 	};
 	char comm[sizeof(s->brokers->comm) + 1];
+	bool *own = check_memory(calloc(s->broker_count + 1, sizeof(*own)));
 
-	family(o, "broker_info", "gauge", "A broker that is attached and not dead: always 1.");
+	metrics_single(
+		o, "brokers_without_series", "gauge", METRICS_COUNT, choose_brokers(s, own),
+		"Brokers without series of their own: the first 64 have them, and those that are "
+		"stopped or behind.");
+	metrics_family(o, "broker_info", "gauge",
+	               "A broker that is attached and not dead: always 1.");
 	for (size_t i = 0; i < s->broker_count; i++) {
 		const struct k2k_broker_info *b = &s->brokers[i];
 
-		if (b->state != K2K_BROKER_DEAD)
-			series(o, "broker_info", COUNT, 1,
-			       ",slot=\"%lu\",pid=\"%llu\",command=\"%s\"", (unsigned long)b->slot,
-			       (unsigned long long)b->pid,
-			       label_text(comm, sizeof(comm), b->comm, sizeof(b->comm)));
+		if (own[i])
+			metrics_series(o, "broker_info", METRICS_COUNT, 1,
+			               ",slot=\"%lu\",pid=\"%llu\",command=\"%s\"",
+			               (unsigned long)b->slot, (unsigned long long)b->pid,
+			               metrics_label(comm, sizeof(comm), b->comm, sizeof(b->comm)));
 	}
 	for (size_t g = 0; g < sizeof(gauges) / sizeof(gauges[0]); g++) {
-		family(o, gauges[g].name, "gauge", gauges[g].help);
+		metrics_family(o, gauges[g].name, "gauge", gauges[g].help);
 		for (size_t i = 0; i < s->broker_count; i++)
-			if (s->brokers[i].state != K2K_BROKER_DEAD)
-				series(o, gauges[g].name, gauges[g].unit,
-				       gauges[g].value(&s->brokers[i]), ",slot=\"%lu\"",
-				       (unsigned long)s->brokers[i].slot);
+			if (own[i])
+				metrics_series(o, gauges[g].name, gauges[g].unit,
+				               gauges[g].value(&s->brokers[i]), ",slot=\"%lu\"",
+				               (unsigned long)s->brokers[i].slot);
 	}
+	free(own);
 }
 
 /* ---- the registry --------------------------------------------------------------------- */
 
-static void put_tables(struct out *o, const struct k2k_registry_info *r)
+static void put_tables(struct metrics_out *o, const struct k2k_registry_info *r)
 {
 	const struct {
 		const char *name;
@@ -273,55 +386,57 @@ static void put_tables(struct out *o, const struct k2k_registry_info *r)
 		{ "budgets", &r->budgets },
 	};
 
-	family(o, "table_used_records", "gauge", "Records in use.");
+	metrics_family(o, "table_used_records", "gauge", "Records in use.");
 	for (size_t i = 0; i < 4; i++)
-		series(o, "table_used_records", COUNT, tables[i].table->used, ",table=\"%s\"",
-		       tables[i].name);
-	family(o, "table_retired_records", "gauge",
-	       "Records that wait for a grace period before they can be used again.");
+		metrics_series(o, "table_used_records", METRICS_COUNT, tables[i].table->used,
+		               ",table=\"%s\"", tables[i].name);
+	metrics_family(o, "table_retired_records", "gauge",
+	               "Records that wait for a grace period before they can be used again.");
 	for (size_t i = 0; i < 4; i++)
-		series(o, "table_retired_records", COUNT, tables[i].table->retired, ",table=\"%s\"",
-		       tables[i].name);
-	family(o, "table_capacity_records", "gauge",
-	       "Records in the table; fixed when the registry is created.");
+		metrics_series(o, "table_retired_records", METRICS_COUNT, tables[i].table->retired,
+		               ",table=\"%s\"", tables[i].name);
+	metrics_family(o, "table_capacity_records", "gauge",
+	               "Records in the table; fixed when the registry is created.");
 	for (size_t i = 0; i < 4; i++)
-		series(o, "table_capacity_records", COUNT, tables[i].table->capacity,
-		       ",table=\"%s\"", tables[i].name);
+		metrics_series(o, "table_capacity_records", METRICS_COUNT,
+		               tables[i].table->capacity, ",table=\"%s\"", tables[i].name);
 }
 
-static void put_registry(struct out *o, const struct k2k_registry_info *r)
+static void put_registry(struct metrics_out *o, const struct k2k_registry_info *r)
 {
 	char uuid[sizeof(r->uuid) + 1];
 
-	family(o, "registry_info", "gauge", "The registry's identity: always 1.");
-	series(o, "registry_info", COUNT, 1, ",uuid=\"%s\",layout=\"%lu\",library=\"%s\"",
-	       label_text(uuid, sizeof(uuid), r->uuid, sizeof(r->uuid)),
-	       (unsigned long)r->layout_version, k2k_version());
-	single(o, "registry_created_timestamp_seconds", "gauge", SECONDS, r->created_at_ns,
-	       "When the registry was created, since 1970.");
-	family(o, "registry_size_bytes", "gauge", "Shared memory that the registry uses.");
-	series(o, "registry_size_bytes", COUNT, r->defs_bytes, ",object=\"defs\"");
-	series(o, "registry_size_bytes", COUNT, r->live_bytes, ",object=\"live\"");
-	single(o, "tenant_registrations_total", "counter", COUNT, r->generation,
-	       "Registrations of tenants since creation.");
-	single(o, "gpu_cut_seconds_total", "counter", SECONDS, r->cut_gpu_ns,
-	       "GPU time of corrupt records that a repair removed and that belong to no known "
-	       "tenant.");
-	single(o, "unknown_tenant_requests_total", "counter", COUNT, r->unknown_tenant_total,
-	       "Requests for tenants that are not registered.");
-	single(o, "cross_tenant_attempts_total", "counter", COUNT, r->cross_tenant_total,
-	       "Messages to another tenant's kernel, all rejected.");
+	metrics_family(o, "registry_info", "gauge", "The registry's identity: always 1.");
+	metrics_series(o, "registry_info", METRICS_COUNT, 1,
+	               ",uuid=\"%s\",layout=\"%lu\",library=\"%s\"",
+	               metrics_label(uuid, sizeof(uuid), r->uuid, sizeof(r->uuid)),
+	               (unsigned long)r->layout_version, k2k_version());
+	metrics_single(o, "registry_created_timestamp_seconds", "gauge", METRICS_SECONDS,
+	               r->created_at_ns, "When the registry was created, since 1970.");
+	metrics_family(o, "registry_size_bytes", "gauge", "Shared memory that the registry uses.");
+	metrics_series(o, "registry_size_bytes", METRICS_COUNT, r->defs_bytes, ",object=\"defs\"");
+	metrics_series(o, "registry_size_bytes", METRICS_COUNT, r->live_bytes, ",object=\"live\"");
+	metrics_single(o, "tenant_registrations_total", "counter", METRICS_COUNT, r->generation,
+	               "Registrations of tenants since creation.");
+	metrics_single(
+		o, "gpu_cut_seconds_total", "counter", METRICS_SECONDS, r->cut_gpu_ns,
+		"GPU time of corrupt records that a repair removed and that belong to no known "
+		"tenant.");
+	metrics_single(o, "unknown_tenant_requests_total", "counter", METRICS_COUNT,
+	               r->unknown_tenant_total, "Requests for tenants that are not registered.");
+	metrics_single(o, "cross_tenant_attempts_total", "counter", METRICS_COUNT,
+	               r->cross_tenant_total, "Messages to another tenant's kernel, all rejected.");
 	put_tables(o, r);
 }
 
-static void put_audit_kinds(struct out *o, const char *name,
+static void put_audit_kinds(struct metrics_out *o, const char *name,
                             const uint64_t counts[K2K_AUDIT_KINDS_MAX], const char *help)
 {
-	family(o, name, "counter", help);
+	metrics_family(o, name, "counter", help);
 	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++)
 		if (strcmp(k2k_audit_kind_name(kind), "unknown"))
-			series(o, name, COUNT, counts[kind], ",kind=\"%s\"",
-			       k2k_audit_kind_name(kind));
+			metrics_series(o, name, METRICS_COUNT, counts[kind], ",kind=\"%s\"",
+			               k2k_audit_kind_name(kind));
 }
 
 /*
@@ -339,7 +454,7 @@ static uint64_t overwritten(const struct snapshot *s)
 	return sum;
 }
 
-static void put_audit(struct out *o, const struct snapshot *s)
+static void put_audit(struct metrics_out *o, const struct snapshot *s)
 {
 	const struct k2k_audit_stats *a = &s->audit;
 
@@ -350,10 +465,11 @@ static void put_audit(struct out *o, const struct snapshot *s)
 	put_audit_kinds(o, "audit_events_lost_total", a->lost_by_kind,
 	                "Events that could not be written to the audit trail, by kind; kind "
 	                "overwritten: events that were overwritten before a follower kept them.");
-	series(o, "audit_events_lost_total", COUNT, overwritten(s), ",kind=\"overwritten\"");
-	single(o, "audit_required", "gauge", COUNT,
-	       (s->registry.flags & K2K_INFO_REQUIRE_AUDIT) != 0,
-	       "1: changes are refused while no follower keeps up.");
+	metrics_series(o, "audit_events_lost_total", METRICS_COUNT, overwritten(s),
+	               ",kind=\"overwritten\"");
+	metrics_single(o, "audit_required", "gauge", METRICS_COUNT,
+	               (s->registry.flags & K2K_INFO_REQUIRE_AUDIT) != 0,
+	               "1: changes are refused while no follower keeps up.");
 }
 
 /* ---- followers ------------------------------------------------------------------------ */
@@ -383,38 +499,39 @@ static uint64_t follower_silence(const struct k2k_audit_follower_info *f)
 	return f->said_ago_ns == K2K_NEVER_NS ? 0 : f->said_ago_ns;
 }
 
-static void put_followers(struct out *o, const struct snapshot *s)
+static void put_followers(struct metrics_out *o, const struct snapshot *s)
 {
 	static const struct {
 		const char *name, *type;
 		uint64_t (*value)(const struct k2k_audit_follower_info *f);
-		enum unit unit;
+		enum metrics_unit unit;
 		const char *help;
 	} all[] = {
-		{ "audit_follower_up", "gauge", follower_up, COUNT,
+		{ "audit_follower_up", "gauge", follower_up, METRICS_COUNT,
 		  "1: the follower keeps the audit trail; 0: it is dead, silent, or can't write." },
-		{ "audit_follower_lag_events", "gauge", follower_lag, COUNT,
+		{ "audit_follower_lag_events", "gauge", follower_lag, METRICS_COUNT,
 		  "Events that the follower has not kept yet." },
-		{ "audit_follower_silence_seconds", "gauge", follower_silence, SECONDS,
+		{ "audit_follower_silence_seconds", "gauge", follower_silence, METRICS_SECONDS,
 		  "Time since the follower last reported what it has kept." },
-		{ "audit_follower_failing", "gauge", follower_failing, COUNT,
+		{ "audit_follower_failing", "gauge", follower_failing, METRICS_COUNT,
 		  "1: the follower can't write its log." },
-		{ "audit_follower_failures_total", "counter", follower_failures, COUNT,
+		{ "audit_follower_failures_total", "counter", follower_failures, METRICS_COUNT,
 		  "How often the follower began to fail." },
-		{ "audit_damaged_rings_total", "counter", follower_damaged, COUNT,
+		{ "audit_damaged_rings_total", "counter", follower_damaged, METRICS_COUNT,
 		  "Audit rings that the follower found damaged." },
 	};
 	char comm[sizeof(s->followers->comm) + 1];
 
 	for (size_t g = 0; g < sizeof(all) / sizeof(all[0]); g++) {
-		family(o, all[g].name, all[g].type, all[g].help);
+		metrics_family(o, all[g].name, all[g].type, all[g].help);
 		for (size_t i = 0; i < s->follower_count; i++)
 			if (s->followers[i].state != K2K_FOLLOWER_NONE)
-				series(o, all[g].name, all[g].unit, all[g].value(&s->followers[i]),
-				       ",follower=\"%lu\",command=\"%s\"",
-				       (unsigned long)s->followers[i].index,
-				       label_text(comm, sizeof(comm), s->followers[i].comm,
-				                  sizeof(s->followers[i].comm)));
+				metrics_series(
+					o, all[g].name, all[g].unit, all[g].value(&s->followers[i]),
+					",follower=\"%lu\",command=\"%s\"",
+					(unsigned long)s->followers[i].index,
+					metrics_label(comm, sizeof(comm), s->followers[i].comm,
+				                      sizeof(s->followers[i].comm)));
 	}
 }
 
@@ -430,7 +547,7 @@ static bool *choose_series(const struct snapshot *s, uint64_t max_series, struct
 	return NULL;
 }
 
-static void put_snapshot(struct out *o, const struct snapshot *s, const bool *own,
+static void put_snapshot(struct metrics_out *o, const struct snapshot *s, const bool *own,
                          const struct metrics_past *past)
 {
 	uint64_t summed = 0;
@@ -442,23 +559,29 @@ static void put_snapshot(struct out *o, const struct snapshot *s, const bool *ow
 	put_followers(o, s);
 	put_broker_states(o, s);
 	put_brokers(o, s);
-	single(o, "tenants", "gauge", COUNT, s->tenant_count, "Tenants registered.");
-	single(o, "tenants_damaged", "gauge", COUNT, s->damaged_count,
-	       "Tenants whose window or leases a broker has corrupted: their unknown numbers are "
-	       "left out until a repair.");
-	single(o, "tenants_summed", "gauge", COUNT, summed,
-	       "Tenants without series of their own, summed as tenant=\"other\".");
+	metrics_single(o, "tenants", "gauge", METRICS_COUNT, s->tenant_count,
+	               "Tenants registered.");
+	metrics_single(
+		o, "tenants_damaged", "gauge", METRICS_COUNT, s->damaged_count,
+		"Tenants whose window or leases a broker has corrupted: their unknown numbers are "
+		"left out until a repair.");
+	metrics_single(o, "tenants_summed", "gauge", METRICS_COUNT, summed,
+	               "Tenants without series of their own, summed as tenant=\"other\".");
 	put_tenants(o, s, own, past);
+	metrics_put_rates(o, s, own);
+	metrics_put_corrections(o, s, own);
+	put_tenant_info(o, s, own);
+	put_thresholds(o, s, own);
 	put_budgets(o, s, own + s->tenant_count);
-	single(o, "collect_duration_seconds", "gauge", SECONDS, s->took_ns,
-	       "Time that reading the registry took.");
+	metrics_single(o, "collect_duration_seconds", "gauge", METRICS_SECONDS, s->took_ns,
+	               "Time that reading the registry took.");
 }
 
 int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_series,
                  struct metrics_past *past, char **text, size_t *length)
 {
 	struct metrics_past none = { 0 };
-	struct out o = { .registry = registry };
+	struct metrics_out o = { .registry = registry };
 	bool *own = NULL;
 	int failed;
 
@@ -470,8 +593,9 @@ int metrics_text(const char *registry, const struct snapshot *s, uint64_t max_se
 		return K2K_ENOMEM;
 	o.text = open_memstream(text, length);
 	if (o.text) {
-		single(&o, "up", "gauge", COUNT, s != NULL,
-		       "1: the registry can be read; 0: it can't, and there are no other metrics.");
+		metrics_single(&o, "up", "gauge", METRICS_COUNT, s != NULL,
+		               "1: the registry can be read; 0: it can't, and there are no other "
+		               "metrics.");
 		if (s)
 			put_snapshot(&o, s, own, past);
 	}

@@ -35,17 +35,28 @@ void amounts_of(struct metrics_amounts *a, const struct snapshot_tenant *t)
 						       i->rejected_total.kernels,
 					       [AMOUNT_REJECTED_MEMORY] =
 						       i->rejected_total.gpu_memory,
+					       [AMOUNT_REJECTED_SUSPENDED] =
+						       i->suspended_rejected_total,
+					       [AMOUNT_SHADOW_RATE] = i->shadow_rejected_total.rate,
+					       [AMOUNT_SHADOW_BUDGET] =
+						       i->shadow_rejected_total.budget,
+					       [AMOUNT_SHADOW_KERNELS] =
+						       i->shadow_rejected_total.kernels,
+					       [AMOUNT_SHADOW_MEMORY] =
+						       i->shadow_rejected_total.gpu_memory,
 					       [AMOUNT_GPU_NS] = t->gpu_ns,
 					       [AMOUNT_UNATTRIBUTED_NS] = i->unattributed_ns,
 					       [AMOUNT_KERNELS] = i->kernels,
 					       [AMOUNT_MEMORY] = i->gpu_memory_bytes,
-					       [AMOUNT_LIMIT_RATE] = i->max_messages_per_sec,
+					       [AMOUNT_RESERVED_NS] = t->reserved_ns,
 					       [AMOUNT_LIMIT_KERNELS] =
 						       i->max_concurrent_kernels ==
 								       K2K_UNLIMITED_KERNELS
 							       ? UINT64_MAX
 							       : i->max_concurrent_kernels,
 					       [AMOUNT_LIMIT_MEMORY] = i->max_gpu_memory_bytes,
+					       [AMOUNT_IN_SHADOW] = i->shadow,
+					       [AMOUNT_SUSPENDED] = i->suspended,
 				       } };
 }
 
@@ -86,7 +97,7 @@ static void look(struct metrics_past_tenant *now, const struct metrics_past *pas
 			was = &past->tenants[at];
 		now[i].busy = was ? was->busy * kept : 0;
 		now[i].own = was && was->own;
-		for (enum metrics_amount n = AMOUNT_ADMITTED; n <= AMOUNT_REJECTED_MEMORY; n++)
+		for (enum metrics_amount n = AMOUNT_ADMITTED; n <= AMOUNT_SHADOW_MEMORY; n++)
 			now[i].busy += (double)grown(a.n[n], was ? was->counters[n] : 0);
 	}
 }

@@ -2,10 +2,10 @@
 /*
  * series.h - which tenants have metric series of their own: the busiest
  *
- * How busy a tenant is depends on its requests, admitted or rejected; a request counts half as much
- * ten minutes later. A tenant without requests loses its series to one that has some. A tenant
- * without a series must be a tenth busier than the one that it replaces, so that two equally busy
- * tenants don't alternate with each scrape.
+ * How busy a tenant is depends on its requests, whether they were admitted, rejected, or would have
+ * been but for a shadow; a request counts half as much ten minutes later. A tenant without requests
+ * loses its series to one that has some. A tenant without a series must be a tenth busier than the
+ * one that it replaces, so that two equally busy tenants don't alternate with each scrape.
  *
  * All other tenants are summed as tenant="other". A counter must neither fall nor jump when a
  * tenant enters or leaves the sum, so the sum grows by what its tenants counted between two
@@ -26,14 +26,21 @@ enum metrics_amount {
 	AMOUNT_REJECTED_BUDGET,
 	AMOUNT_REJECTED_KERNELS,
 	AMOUNT_REJECTED_MEMORY,
+	AMOUNT_REJECTED_SUSPENDED,
+	AMOUNT_SHADOW_RATE,
+	AMOUNT_SHADOW_BUDGET,
+	AMOUNT_SHADOW_KERNELS,
+	AMOUNT_SHADOW_MEMORY,
 	AMOUNT_GPU_NS,
 	AMOUNT_UNATTRIBUTED_NS,
 	AMOUNT_COUNTERS,
 	AMOUNT_KERNELS = AMOUNT_COUNTERS,
 	AMOUNT_MEMORY,
-	AMOUNT_LIMIT_RATE,
+	AMOUNT_RESERVED_NS,
 	AMOUNT_LIMIT_KERNELS,
 	AMOUNT_LIMIT_MEMORY,
+	AMOUNT_IN_SHADOW,
+	AMOUNT_SUSPENDED,
 	AMOUNTS
 };
 struct metrics_amounts {

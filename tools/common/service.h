@@ -16,6 +16,12 @@
  */
 void hold_standard_files(void);
 
+/*
+ * Call it before the first write. A reader that has gone and a file at its limit of size
+ * (ulimit -f) are then errors of the write, EPIPE and EFBIG, and no signal ends the program.
+ */
+void ignore_signals_of_writes(void);
+
 /* Sends "READY=1", "STOPPING=1" or the like to the service manager, if there is one. */
 void notify(const char *state);
 

@@ -111,6 +111,12 @@ static int take_tenants(struct k2k_registry *reg, struct snapshot *s)
 	return code;
 }
 
+static void add_correction(int64_t *sum, int64_t ns)
+{
+	if (__builtin_add_overflow(*sum, ns, sum))
+		*sum = ns < 0 ? INT64_MIN : INT64_MAX;
+}
+
 /*
  * Both sides are sorted by generation, so one walk is enough. Entries of a registration that is not
  * in the list of tenants are dropped: the snapshot has the tenant of each entry.
@@ -128,6 +134,10 @@ static void join_usage(struct snapshot *s)
 			continue;
 		if (__builtin_add_overflow(s->tenants[t].gpu_ns, u->gpu_ns, &s->tenants[t].gpu_ns))
 			s->tenants[t].gpu_ns = UINT64_MAX;
+		if (__builtin_add_overflow(s->tenants[t].reserved_ns, u->reserved_ns,
+		                           &s->tenants[t].reserved_ns))
+			s->tenants[t].reserved_ns = UINT64_MAX;
+		add_correction(&s->tenants[t].corrected_ns, u->corrected_ns);
 		s->usage[kept++] = *u;
 	}
 	s->usage_count = kept;

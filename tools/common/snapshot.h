@@ -12,7 +12,9 @@
 
 struct snapshot_tenant {
 	struct k2k_tenant_info info;
-	uint64_t gpu_ns; /* booked on all engagements; saturates */
+	uint64_t gpu_ns;      /* booked on all engagements; saturates */
+	uint64_t reserved_ns; /* by living brokers, of all engagements; saturates */
+	int64_t corrected_ns; /* of all engagements; saturates */
 };
 
 struct snapshot {

@@ -292,35 +292,32 @@ int units_parse_duration(const char *text, uint64_t *ns, struct units_fault *fau
 	return finish(&r, total, ns);
 }
 
-/*
- * 30 per minute is not the same limit as 1 per two seconds. So a rate for a window that does not
- * exist is refused, not converted.
- */
-static int refuse_window(const struct reader *r)
-{
-	static const struct {
-		const char *name, *why;
-	} windows[] = {
-		{ "min", "windows of a minute do not exist yet, only of a second," },
-		{ "h", "windows of an hour do not exist yet, only of a second," },
-		{ "day", "windows of a day do not exist yet, only of a second," },
-	};
+static const struct {
+	const char *name, *unit;
+} periods[] = {
+	[UNITS_PER_SECOND] = { "second", "s" },
+	[UNITS_PER_MINUTE] = { "minute", "min" },
+	[UNITS_PER_HOUR] = { "hour", "h" },
+	[UNITS_PER_DAY] = { "day", "day" },
+};
+#define PERIODS (sizeof(periods) / sizeof(periods[0]))
 
-	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
-		if (!strcmp(r->at, windows[i].name))
-			return fault_at(r, r->at, windows[i].why);
-	return fault_at(r, r->at, "'s' is expected");
+const char *units_period_name(uint32_t period)
+{
+	return periods[period < PERIODS ? period : UNITS_PER_SECOND].name;
 }
 
-int units_parse_rate(const char *text, uint64_t *per_second, struct units_fault *fault)
+int units_parse_rate(const char *text, uint64_t *rate, uint32_t *period, struct units_fault *fault)
 {
 	struct reader r = reader_of(text, fault);
+	uint32_t found = UNITS_PER_SECOND;
 	const struct unit *unit;
 	struct number n;
 	uint64_t value;
 
 	if (is_unlimited(text)) {
-		*per_second = UINT64_MAX;
+		*rate = UINT64_MAX;
+		*period = found;
 		return 0;
 	}
 	if (read_number(&r, &n))
@@ -328,20 +325,82 @@ int units_parse_rate(const char *text, uint64_t *per_second, struct units_fault 
 	unit = read_unit(&r, rate_units);
 	if (scale(&r, &n, unit ? unit->factor : 1, &value))
 		return -1;
-	if (!*r.at && !unit && !value)
-		return finish(&r, value, per_second);
 	if (*r.at && *r.at != '/')
 		return fault_at(&r, r.at, "no such unit");
-	if (!*r.at)
-		return fault_at(&r, r.at, "'/s' is missing");
-	r.at++;
-	if (*r.at != 's')
-		return refuse_window(&r);
-	r.at++;
-	return finish(&r, value, per_second);
+	if (!*r.at && (unit || value))
+		return fault_at(&r, r.at, "'/s', '/min', '/h' or '/day' is missing");
+	if (*r.at) {
+		r.at++;
+		while (found < PERIODS && strcmp(r.at, periods[found].unit) != 0)
+			found++;
+		if (found == PERIODS)
+			return fault_at(&r, r.at, "'s', 'min', 'h' or 'day' is expected");
+		r.at += strlen(r.at);
+	}
+	if (finish(&r, value, rate))
+		return -1;
+	*period = found;
+	return 0;
 }
 
-int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns,
+static const char *const renewals[] = {
+	[UNITS_NEVER] = "never", [UNITS_HOUR] = "hour",   [UNITS_DAY] = "day",
+	[UNITS_WEEK] = "week",   [UNITS_MONTH] = "month",
+};
+
+const char *units_renewal_name(uint32_t renewal)
+{
+	return renewal >= UNITS_NEVER && renewal <= UNITS_MONTH ? renewals[renewal] : "never";
+}
+
+int units_parse_renewing(const char *text, uint64_t *ns, uint32_t *renewal,
+                         struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	const char *slash = strchr(text, '/');
+	char left[UNITS_TEXT * 2];
+	uint64_t value;
+	uint32_t often = UNITS_NEVER;
+
+	if (!slash) {
+		if (units_parse_duration(text, ns, fault))
+			return -1;
+		*renewal = often;
+		return 0;
+	}
+	/* no duration is so long: enough of it is left to be refused */
+	snprintf(left, sizeof(left), "%.*s", (int)(slash - text), text);
+	if (units_parse_duration(left, &value, fault))
+		return -1;
+	if (value == UINT64_MAX)
+		return fault_at(&r, slash, "what is unlimited does not renew: the text should end");
+	for (uint32_t i = UNITS_HOUR; i <= UNITS_MONTH; i++)
+		if (!strcmp(slash + 1, renewals[i]))
+			often = i;
+	if (often == UNITS_NEVER)
+		return fault_at(&r, slash + 1, "hour, day, week or month is expected");
+	*ns = value;
+	*renewal = often;
+	return 0;
+}
+
+int units_parse_signed_duration(const char *text, int64_t *ns, struct units_fault *fault)
+{
+	struct reader r = reader_of(text, fault);
+	size_t sign = *text == '-' || *text == '+';
+	uint64_t value;
+
+	if (units_parse_duration(text + sign, &value, fault)) {
+		fault->position += sign;
+		return -1;
+	}
+	if (value > INT64_MAX)
+		return fault_at(&r, text + sign, TOO_LARGE);
+	*ns = *text == '-' ? -(int64_t)value : (int64_t)value;
+	return 0;
+}
+
+int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns, uint32_t *renewal,
                        struct units_fault *fault)
 {
 	struct reader r = reader_of(text, fault);
@@ -362,7 +421,7 @@ int units_parse_budget(const char *text, uint64_t *engagement, uint64_t *ns,
 		return -1;
 	if (length != (size_t)(equals - text))
 		return fault_at(&r, text, TOO_LARGE);
-	if (units_parse_duration(equals + 1, ns, fault)) {
+	if (units_parse_renewing(equals + 1, ns, renewal, fault)) {
 		fault->position += (size_t)(equals + 1 - text);
 		return -1;
 	}
@@ -478,8 +537,31 @@ char *units_print_duration(char text[UNITS_TEXT], uint64_t ns)
 	return text;
 }
 
-char *units_print_rate(char text[UNITS_TEXT], uint64_t per_second)
+char *units_print_renewing(char text[UNITS_TEXT], uint64_t ns, uint32_t renewal)
 {
-	snprintf(text, UNITS_TEXT, "%" PRIu64 "/s", per_second);
+	units_print_duration(text, ns);
+	if (renewal > UNITS_NEVER) {
+		size_t length = strlen(text);
+
+		snprintf(text + length, UNITS_TEXT - length, "/%s", units_renewal_name(renewal));
+	}
+	return text;
+}
+
+char *units_print_signed_duration(char text[UNITS_TEXT], int64_t ns)
+{
+	char *at = text;
+
+	if (ns < 0)
+		*at++ = '-';
+	/* a duration is shorter than the room by more than a sign */
+	units_print_duration(at, ns < 0 ? -(uint64_t)ns : (uint64_t)ns);
+	return text;
+}
+
+char *units_print_rate(char text[UNITS_TEXT], uint64_t rate, uint32_t period)
+{
+	snprintf(text, UNITS_TEXT, "%" PRIu64 "/%s", rate,
+	         periods[period < PERIODS ? period : UNITS_PER_SECOND].unit);
 	return text;
 }

@@ -22,7 +22,7 @@ struct follow {
 	uint64_t backoff_ns, next_ns;
 	bool registered; /* as a follower, which administrators wait for */
 	int refused;     /* the code for which it is not; reported once */
-	struct k2k_audit_cursor cursor;
+	struct ring_cursor at;
 	struct k2k_audit_record records[BATCH];
 };
 
@@ -138,15 +138,16 @@ size_t follow_read(struct follow *follow, const struct position *at, FILE *out)
 		code = attach(follow);
 		if (code)
 			return gone(follow, code, out);
-		follow->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
+		cursor_begin(&follow->at);
 	}
 	other = strcmp(at->uuid, follow->uuid) != 0;
 	if (other)
 		position_begin(&begin, follow->uuid);
-	memcpy(follow->cursor.next, begin.next, sizeof(begin.next));
+	for (uint32_t i = 0; i < RINGS_MOST; i++)
+		*cursor_next(&follow->at, i) = begin.next[i];
 	follow->records[0] = (struct k2k_audit_record){ .size = sizeof(follow->records[0]) };
-	code = k2k_audit_read(follow->reg, &follow->cursor, K2K_AUDIT_DAMAGED_TOO, follow->records,
-	                      BATCH, &count);
+	code = k2k_audit_read(follow->reg, &follow->at.cursor, K2K_AUDIT_DAMAGED_TOO,
+	                      follow->records, BATCH, &count);
 	if (code)
 		return gone(follow, code, out);
 	/* reported only when events can be read, not when the registry can be opened */
@@ -155,7 +156,9 @@ size_t follow_read(struct follow *follow, const struct position *at, FILE *out)
 	follow->backoff_ns = BACKOFF_FIRST_NS;
 	if (other || back) {
 		/* everything is read again, so a damaged ring is reported again */
-		memset(follow->cursor.damaged, 0, sizeof(follow->cursor.damaged));
+		memset(follow->at.cursor.damaged, 0, sizeof(follow->at.cursor.damaged));
+		for (uint32_t i = 0; i < K2K_AUDIT_FURTHER_RINGS_MAX; i++)
+			follow->at.further[i].damaged = 0;
 		return attached(follow, &begin, out);
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -169,13 +172,15 @@ size_t follow_read(struct follow *follow, const struct position *at, FILE *out)
 
 void follow_report(struct follow *follow, const struct position *kept, bool failing)
 {
-	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+	struct ring_cursor at;
 
 	if (!follow->reg || !follow->registered || strcmp(kept->uuid, follow->uuid) != 0)
 		return;
-	memcpy(cursor.next, kept->next, sizeof(cursor.next));
+	cursor_begin(&at);
+	for (uint32_t i = 0; i < RINGS_MOST; i++)
+		*cursor_next(&at, i) = kept->next[i];
 	/* if the registry is gone, the next read reports it */
-	k2k_audit_kept(follow->reg, &cursor, failing ? K2K_AUDIT_FAILING : 0);
+	k2k_audit_kept(follow->reg, &at.cursor, failing ? K2K_AUDIT_FAILING : 0);
 }
 
 void follow_wait(struct follow *follow, uint64_t timeout_ns)
@@ -185,7 +190,7 @@ void follow_wait(struct follow *follow, uint64_t timeout_ns)
 	struct timespec wait;
 
 	if (follow->reg) {
-		k2k_audit_wait(follow->reg, &follow->cursor, timeout_ns);
+		k2k_audit_wait(follow->reg, &follow->at.cursor, timeout_ns);
 		return;
 	}
 	if (left > timeout_ns)

@@ -311,7 +311,6 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	signal(SIGHUP, SIG_IGN); /* must not end the daemon */
-	signal(SIGPIPE, SIG_IGN);
 }
 
 /*
@@ -393,6 +392,7 @@ int main(int argc, char **argv)
 	int status;
 
 	hold_standard_files();
+	ignore_signals_of_writes();
 	openlog("k2k-auditd", LOG_PID, LOG_DAEMON);
 	options = read_options(argc, argv);
 	if (chain_init())

@@ -67,6 +67,7 @@ static const char help[] =
 	"               register_100k, _1m: between k2k_batch_begin() and k2k_batch_end(), whose\n"
 	"               time register_100k and _1m include\n"
 	"  kernel, memory  one acquired and released, with a lease\n"
+	"  reserve      GPU time of a budget, reserved and committed\n"
 	"  reject_...   of a tenant with a rate of 0; _distinct: another engagement each time, so\n"
 	"               that each is an event. tail_idle: processor time of a follower while nothing\n"
 	"               happens\n"

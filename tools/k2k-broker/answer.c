@@ -3,6 +3,7 @@
 #include "common/json.h"
 
 #include <json-c/json.h>
+#include <string.h>
 
 static void write_line(FILE *out, json_object *object)
 {
@@ -31,19 +32,51 @@ static void write_error(FILE *out, uint64_t number, const struct line_parsed *pa
 	write_line(out, object);
 }
 
-static void write_answer(FILE *out, uint64_t number, const struct line_parsed *parsed,
-                         const struct broker_answer *answer)
+/* What the answer is to. */
+static void put_request(json_object *object, const struct broker_request *request)
 {
-	const struct broker_request *request = &parsed->request;
-	json_object *object = object_for(number, parsed);
-	int send = request->operation == BROKER_SEND;
-
-	if (!send)
+	switch (request->operation) {
+	case BROKER_SEND:
+		json_put_text(object, "send", request->name);
+		json_put_text(object, "to", request->to);
+		break;
+	case BROKER_ADD:
+	case BROKER_REMOVE:
 		json_put_text(object, "kernel",
 		              request->operation == BROKER_ADD ? "add" : "remove");
-	json_put_text(object, send ? "send" : "name", request->name);
-	if (send)
-		json_put_text(object, "to", request->to);
+		json_put_text(object, "name", request->name);
+		break;
+	case BROKER_RESERVE: json_put_text(object, "reserve", request->name); break;
+	case BROKER_COMMIT: json_put_text(object, "commit", request->name); break;
+	case BROKER_CANCEL: json_put_text(object, "cancel", request->name); break;
+	case BROKER_CLIENT: json_put_text(object, "client", request->name); break;
+	case BROKER_STATS: break;
+	}
+}
+
+static void put_verdict(json_object *object, const struct broker_answer *answer)
+{
+	json_put_u64(object, "used", answer->verdict.used);
+	json_put_limit(object, "limit", answer->verdict.limit);
+	if (answer->verdict.limit == K2K_UNLIMITED)
+		json_put(object, "remaining", NULL);
+	else
+		json_put_u64(object, "remaining", answer->verdict.remaining);
+	json_put_limit(object, "retry_after_ns", answer->verdict.retry_after_ns);
+	if (answer->verdict.window)
+		json_put_u64(object, "window", answer->verdict.window);
+	if (answer->shadow)
+		json_put_text(object, "shadow", broker_reason_name(answer->shadow));
+}
+
+static void write_answer(FILE *out, uint64_t number, const struct line_parsed *parsed,
+                         const struct broker_answer *answer, int repeated)
+{
+	const struct broker_request *request = &parsed->request;
+	int commit = request->operation == BROKER_COMMIT;
+	json_object *object = object_for(number, parsed);
+
+	put_request(object, request);
 	json_put_text(object, "decision", broker_decision_name(answer->decision));
 	json_put_text(object, "reason", broker_reason_name(answer->reason));
 	if (answer->code && (answer->reason == BROKER_ERROR || answer->unbooked == BROKER_ERROR ||
@@ -54,22 +87,17 @@ static void write_answer(FILE *out, uint64_t number, const struct line_parsed *p
 		json_put_u64(object, "to_tenant", answer->to_tenant);
 	json_put_u64(object, "org", answer->tag.org_id);
 	json_put_u64(object, "engagement", answer->tag.engagement_id);
-	if (answer->has_verdict) {
-		json_put_u64(object, "used", answer->verdict.used);
-		json_put_limit(object, "limit", answer->verdict.limit);
-		if (answer->verdict.limit == K2K_UNLIMITED)
-			json_put(object, "remaining", NULL);
-		else
-			json_put_u64(object, "remaining", answer->verdict.remaining);
-		json_put_limit(object, "retry_after_ns", answer->verdict.retry_after_ns);
-		if (answer->verdict.window)
-			json_put_u64(object, "window", answer->verdict.window);
-	}
-	if (send) {
+	if (answer->has_verdict)
+		put_verdict(object, answer);
+	if (commit || request->operation == BROKER_RESERVE || request->operation == BROKER_CANCEL)
+		json_put_u64(object, "reserved_ns", answer->reserved_ns);
+	if (commit || request->operation == BROKER_SEND) {
 		json_put_u64(object, "booked_ns", answer->booked_ns);
 		if (answer->unbooked)
 			json_put_text(object, "unbooked", broker_reason_name(answer->unbooked));
 	}
+	if (repeated)
+		json_put_bool(object, "repeated", 1);
 	write_line(out, object);
 }
 
@@ -116,6 +144,12 @@ static void put_counts(json_object *object, const struct broker_counts *counts)
 	json_put_u64(object, "gpu_ns_booked", counts->gpu_ns_booked);
 	json_put_u64(object, "gpu_ns_unbooked", counts->gpu_ns_unbooked);
 	json_put_u64(object, "unbooked", counts->unbooked);
+	put_reasons(object, "shadow", counts->shadow);
+	json_put_u64(object, "reservations", counts->reservations);
+	json_put_u64(object, "reserved", counts->decisions[BROKER_RESERVED]);
+	json_put_u64(object, "committed", counts->decisions[BROKER_COMMITTED]);
+	json_put_u64(object, "cancelled", counts->decisions[BROKER_CANCELLED]);
+	put_reasons(object, "reservations_refused", counts->reservations_refused);
 }
 
 static void put_tenant(const struct broker_tenant *tenant, void *tenants)
@@ -127,49 +161,172 @@ static void put_tenant(const struct broker_tenant *tenant, void *tenants)
 	json_append(tenants, object);
 }
 
-static void write_counts(FILE *out, const struct broker *broker, const struct answer_counts *counts,
-                         json_object *object)
+/* The object begins with what the answer is to. */
+static void write_counts(FILE *out, const struct answers *answers, json_object *object)
 {
 	json_object *tenants = json_new_list();
 
 	json_put_bool(object, "stats", 1);
-	json_put_u64(object, "lines", counts->lines);
-	json_put_u64(object, "malformed", counts->malformed);
-	put_counts(object, broker_counts(broker));
-	broker_tenants(broker, put_tenant, tenants);
+	json_put_u64(object, "lines", answers->lines);
+	json_put_u64(object, "malformed", answers->malformed);
+	put_counts(object, broker_counts(answers->broker));
+	json_put_u64(object, "repeated", answers->repeated);
+	broker_tenants(answers->broker, put_tenant, tenants);
 	json_put(object, "tenants", tenants);
 	write_line(out, object);
 }
 
-void answer_write_totals(FILE *out, const struct broker *broker, const struct answer_counts *counts)
+void answer_write_totals(FILE *out, const struct answers *answers)
 {
-	write_counts(out, broker, counts, json_new());
+	write_counts(out, answers, json_new());
 }
 
-bool answer_line(struct line_input *input, int at_end, struct broker *broker,
-                 struct broker_inbox *inbox, struct answer_counts *counts, FILE *out)
+static void write_client(FILE *out, uint64_t number, const struct line_parsed *parsed,
+                         const struct session *session, const struct answers *answers)
+{
+	json_object *object = object_for(number, parsed);
+
+	put_request(object, &parsed->request);
+	json_put_u64(object, "remembered", client_remembered(session->client));
+	json_put_u64(object, "remembers", clients_keep(answers->clients));
+	write_line(out, object);
+}
+
+/* ---- sessions --------------------------------------------------------------------- */
+
+void session_begin(struct session *session, struct broker_inbox *inbox)
+{
+	*session = (struct session){ .inbox = inbox };
+	LIST_INIT(&session->own.reservations);
+	LIST_INIT(&inbox->kernels);
+	inbox->holder = &session->own;
+}
+
+void session_end(struct session *session, struct answers *answers)
+{
+	broker_leave(answers->broker, session->inbox);
+	broker_cancel_all(answers->broker, &session->own);
+	if (session->client) {
+		session->inbox->holder = &session->own;
+		client_leave(answers->clients, answers->broker, &session->client);
+	}
+}
+
+/* ---- one line --------------------------------------------------------------------- */
+
+static struct client_id id_of(const struct line_parsed *parsed)
+{
+	int is_string = json_object_is_type(parsed->id, json_type_string);
+	/* a number's text is as it came */
+	const char *text = is_string ? json_object_get_string(parsed->id)
+	                             : json_object_to_json_string(parsed->id);
+
+	return (struct client_id){ .is_string = is_string,
+		                   .bytes = text,
+		                   .size = is_string
+		                                   ? (size_t)json_object_get_string_len(parsed->id)
+		                                   : strlen(text) };
+}
+
+/* Kernels belong to a connection, so a new one has to add them again, whatever was answered. */
+static bool is_remembered(const struct session *session, const struct line_parsed *parsed)
+{
+	return session->client && parsed->id && parsed->request.operation != BROKER_ADD &&
+	       parsed->request.operation != BROKER_REMOVE;
+}
+
+/*
+ * Decides it, or finds the first answer to it. -1 with *error: the id can't be used for it, and
+ * nothing was done.
+ */
+static int decide(struct session *session, struct answers *answers,
+                  const struct line_parsed *parsed, struct broker_answer *answer, int *repeated,
+                  struct line_error *error)
+{
+	const struct broker_request *request = &parsed->request;
+	struct client_id id;
+
+	*repeated = 0;
+	if (!is_remembered(session, parsed)) {
+		broker_decide(answers->broker, session->inbox, request, answer);
+		return 0;
+	}
+	id = id_of(parsed);
+	if (id.size > CLIENT_ID_MAX)
+		return line_wrong(error, parsed->id_column,
+		                  "the \"id\" of a client's request has at most %d bytes",
+		                  CLIENT_ID_MAX);
+	switch (client_recall(session->client, &id, request, answer)) {
+	case CLIENT_OTHER:
+		return line_wrong(error, parsed->id_column,
+		                  "this \"id\" belongs to another request of the client");
+	case CLIENT_REPEAT:
+		*repeated = 1;
+		answers->repeated++;
+		return 0;
+	case CLIENT_NEW: break;
+	}
+	broker_decide(answers->broker, session->inbox, request, answer);
+	client_remember(answers->clients, session->client, &id, request, answer);
+	return 0;
+}
+
+/* -1 with *error: it is too late for that. */
+static int name_client(struct session *session, struct answers *answers,
+                       const struct line_parsed *parsed, struct line_error *error)
+{
+	if (session->begun)
+		return line_wrong(error, parsed->column,
+		                  "\"client\" must come before other requests");
+	session->client = client_join(answers->clients, parsed->request.name);
+	session->inbox->holder = client_holder(session->client);
+	return 0;
+}
+
+/* Does what a request asks for, and answers. -1 with *error: it is refused, nothing was done. */
+static int answer_request(struct session *session, struct answers *answers,
+                          const struct line_parsed *parsed, struct line_error *error, FILE *out)
+{
+	uint64_t number = session->input.number;
+	struct broker_answer answer;
+	int failed = 0, repeated;
+
+	switch (parsed->request.operation) {
+	case BROKER_CLIENT:
+		failed = name_client(session, answers, parsed, error);
+		if (!failed && out)
+			write_client(out, number, parsed, session, answers);
+		break;
+	case BROKER_STATS:
+		if (out)
+			write_counts(out, answers, object_for(number, parsed));
+		break;
+	default:
+		failed = decide(session, answers, parsed, &answer, &repeated, error);
+		if (!failed && out)
+			write_answer(out, number, parsed, &answer, repeated);
+	}
+	session->begun = true;
+	return failed;
+}
+
+bool answer_line(struct session *session, int at_end, struct answers *answers, FILE *out)
 {
 	struct line_parsed parsed;
-	struct broker_answer answer;
 	struct line_error error;
 	enum line_kind kind;
 	const char *line;
 	size_t size;
 
-	kind = line_next(input, at_end, &line, &size);
+	kind = line_next(&session->input, at_end, &line, &size);
 	if (kind == LINE_NONE)
 		return false;
-	counts->lines++;
-	if (line_parse(kind, line, size, &parsed, &error)) {
-		counts->malformed++;
+	answers->lines++;
+	if (line_parse(kind, line, size, &parsed, &error) ||
+	    answer_request(session, answers, &parsed, &error, out)) {
+		answers->malformed++;
 		if (out)
-			write_error(out, input->number, &parsed, &error);
-	} else if (parsed.request.operation != BROKER_STATS) {
-		broker_decide(broker, inbox, &parsed.request, &answer);
-		if (out)
-			write_answer(out, input->number, &parsed, &answer);
-	} else if (out) {
-		write_counts(out, broker, counts, object_for(input->number, &parsed));
+			write_error(out, session->input.number, &parsed, &error);
 	}
 	line_forget(&parsed);
 	return true;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "broker.h"
+#include "broker_state.h"
 #include "common/clock.h"
 
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,23 +17,12 @@ struct broker_kernel {
 	char name[];
 };
 
-struct broker {
-	struct k2k_registry *reg; /* null while the registry is gone */
-	char name[K2K_NAME_MAX + 1];
-	uint64_t opening; /* counts successful opens */
-	uint64_t next_ms; /* of the next check, or of the next attempt to open it */
-	int backoff_ms;
-	k2k_audit_sink sink;
-	void *sink_context;
-	void *kernels, *tenants; /* tsearch(3) */
-	struct broker_counts counts;
-};
-
 const char *broker_decision_name(enum broker_decision decision)
 {
 	static const char *const names[BROKER_DECISIONS] = {
 		"DELIVERED", "QUEUE_FULL", "NOT_FOUND", "TENANT_MISMATCH", "REJECTED",
-		"ADDED",     "MOVED",      "UPDATED",   "REMOVED",         "REFUSED",
+		"ADDED",     "MOVED",      "UPDATED",   "REMOVED",         "RESERVED",
+		"COMMITTED", "CANCELLED",  "REFUSED",
 	};
 	return names[decision];
 }
@@ -42,15 +30,31 @@ const char *broker_decision_name(enum broker_decision decision)
 const char *broker_reason_name(enum broker_reason reason)
 {
 	static const char *const names[BROKER_REASONS] = {
-		NULL,          "rate",           "budget",        "unknown_tenant",
-		"kernels",     "unknown_kernel", "others_kernel", "broker_full",
-		"leases_full", "busy",           "no_registry",   "unspecified_tenant",
-		"ledger_full", "tenant_gone",    "error",
+		NULL,
+		"rate",
+		"budget",
+		"unknown_tenant",
+		"kernels",
+		"suspended",
+		"unknown_kernel",
+		"others_kernel",
+		"broker_full",
+		"leases_full",
+		"engagements_full",
+		"reservation_exists",
+		"unknown_reservation",
+		"stale",
+		"busy",
+		"no_registry",
+		"unspecified_tenant",
+		"ledger_full",
+		"tenant_gone",
+		"error",
 	};
 	return names[reason];
 }
 
-static enum broker_reason reason_of(int code)
+enum broker_reason broker_reason_of(int code)
 {
 	switch (code) {
 	case 0: return BROKER_REASON_NONE;
@@ -58,7 +62,12 @@ static enum broker_reason reason_of(int code)
 	case K2K_EBUDGET: return BROKER_BUDGET;
 	case K2K_ENOTENANT: return BROKER_UNKNOWN_TENANT;
 	case K2K_EKERNELS: return BROKER_KERNELS;
-	case K2K_EFULL: return BROKER_LEASES_FULL;
+	case K2K_ESUSPENDED: return BROKER_SUSPENDED;
+	case K2K_EFULL:
+		return strcmp(k2k_error_detail()->object, "engagements") == 0
+		               ? BROKER_ENGAGEMENTS_FULL
+		               : BROKER_LEASES_FULL;
+	case K2K_ESTALE: return BROKER_STALE;
 	case K2K_EBUSY: return BROKER_BUSY;
 	case K2K_EFENCED: return BROKER_NO_REGISTRY;
 	case K2K_EUNBOOKED: return BROKER_LEDGER_FULL;
@@ -189,7 +198,9 @@ void broker_close(struct broker **broker)
 	if (!*broker)
 		return;
 	if ((*broker)->reg)
-		k2k_registry_close(&(*broker)->reg); /* gives all slots back */
+		/* gives all slots back, and ends all reservations */
+		k2k_registry_close(&(*broker)->reg);
+	broker_reservations_free(*broker);
 	tdestroy((*broker)->kernels, kernel_free);
 	tdestroy((*broker)->tenants, free);
 	free(*broker);
@@ -231,11 +242,7 @@ static struct broker_kernel *kernel_find(const struct broker *broker, const char
 	return node ? *(struct broker_kernel **)node : NULL;
 }
 
-/*
- * Finds or creates the counts of a tenant; null: no memory. They are never freed before the broker
- * closes: there are as many as tenants that had a kernel here.
- */
-static struct broker_tenant *tenant_find(struct broker *broker, k2k_tenant_id id)
+struct broker_tenant *broker_tenant_find(struct broker *broker, k2k_tenant_id id)
 {
 	struct broker_tenant key = { .id = id }, *tenant;
 	void *node = tfind(&key, &broker->tenants, compare_tenants);
@@ -304,7 +311,7 @@ static int slot_is_current(struct broker *broker, const struct broker_kernel *ke
 	        info.generation == kernel->lease.generation);
 }
 
-static void refuse(struct broker_answer *answer, enum broker_decision decision,
+void broker_refuse(struct broker_answer *answer, enum broker_decision decision,
                    enum broker_reason reason, int code)
 {
 	answer->decision = decision;
@@ -323,11 +330,11 @@ static void add(struct broker *broker, struct broker_inbox *inbox,
 	answer->tenant = request->tenant;
 	answer->tag = request->tag;
 	if (kernel && kernel->inbox != inbox)
-		return refuse(answer, BROKER_REFUSED, BROKER_OTHERS_KERNEL, 0);
+		return broker_refuse(answer, BROKER_REFUSED, BROKER_OTHERS_KERNEL, 0);
 	if (!kernel && broker->counts.kernels >= BROKER_KERNELS_MAX)
-		return refuse(answer, BROKER_REFUSED, BROKER_BROKER_FULL, 0);
+		return broker_refuse(answer, BROKER_REFUSED, BROKER_BROKER_FULL, 0);
 	if (!broker->reg)
-		return refuse(answer, BROKER_REFUSED, BROKER_NO_REGISTRY, K2K_EFENCED);
+		return broker_refuse(answer, BROKER_REFUSED, BROKER_NO_REGISTRY, K2K_EFENCED);
 	if (kernel && kernel->tenant->id == request->tenant && slot_is_current(broker, kernel)) {
 		kernel->tag = request->tag;
 		answer->decision = BROKER_UPDATED;
@@ -338,8 +345,8 @@ static void add(struct broker *broker, struct broker_inbox *inbox,
 	                      request->tenant != K2K_TENANT_UNSPECIFIED;
 	if (code)
 		/* a kernel that moves keeps its old slot */
-		return refuse(answer, BROKER_REFUSED, reason_of(code), code);
-	tenant = tenant_find(broker, request->tenant);
+		return broker_refuse(answer, BROKER_REFUSED, broker_reason_of(code), code);
+	tenant = broker_tenant_find(broker, request->tenant);
 	answer->decision = !kernel                    ? BROKER_ADDED
 	                   : kernel->tenant == tenant ? BROKER_UPDATED
 	                                              : BROKER_MOVED;
@@ -347,7 +354,7 @@ static void add(struct broker *broker, struct broker_inbox *inbox,
 		kernel = kernel_make(broker, inbox, request->name);
 	if (!tenant || !kernel) {
 		k2k_kernel_release(broker->reg, &lease);
-		return refuse(answer, BROKER_REFUSED, BROKER_ERROR, K2K_ENOMEM);
+		return broker_refuse(answer, BROKER_REFUSED, BROKER_ERROR, K2K_ENOMEM);
 	}
 	if (answer->decision != BROKER_ADDED) {
 		slot_release(broker, kernel);
@@ -366,9 +373,9 @@ static void remove_named(struct broker *broker, struct broker_inbox *inbox,
 	struct broker_kernel *kernel = kernel_find(broker, request->name);
 
 	if (!kernel)
-		return refuse(answer, BROKER_REFUSED, BROKER_UNKNOWN_KERNEL, 0);
+		return broker_refuse(answer, BROKER_REFUSED, BROKER_UNKNOWN_KERNEL, 0);
 	if (kernel->inbox != inbox)
-		return refuse(answer, BROKER_REFUSED, BROKER_OTHERS_KERNEL, 0);
+		return broker_refuse(answer, BROKER_REFUSED, BROKER_OTHERS_KERNEL, 0);
 	answer->decision = BROKER_REMOVED;
 	answer->tenant = kernel->tenant->id;
 	answer->tag = kernel->tag;
@@ -414,7 +421,7 @@ static void book(struct broker *broker, uint64_t gpu_ns, struct broker_answer *a
 		return;
 	}
 	code = k2k_usage_track(broker->reg, answer->tenant, answer->tag, gpu_ns);
-	answer->unbooked = code == K2K_ENOTENANT ? BROKER_TENANT_GONE : reason_of(code);
+	answer->unbooked = code == K2K_ENOTENANT ? BROKER_TENANT_GONE : broker_reason_of(code);
 	if (code == 0)
 		answer->booked_ns = gpu_ns;
 	else
@@ -432,7 +439,7 @@ static void message(struct broker *broker, struct broker_inbox *inbox,
 	answer->to_tenant = destination ? destination->tenant->id : answer->tenant;
 	answer->tag = request->tag;
 	if (source && source->inbox != inbox)
-		return refuse(answer, BROKER_REJECTED, BROKER_OTHERS_KERNEL, 0);
+		return broker_refuse(answer, BROKER_REJECTED, BROKER_OTHERS_KERNEL, 0);
 	if (source && request->tag.org_id == 0 && request->tag.engagement_id == 0)
 		answer->tag = source->tag;
 	if (k2k_is_cross_tenant(answer->tenant, answer->to_tenant)) {
@@ -440,11 +447,11 @@ static void message(struct broker *broker, struct broker_inbox *inbox,
 		                                            answer->to_tenant, request->name,
 		                                            request->to, answer->tag)
 		                   : K2K_EFENCED;
-		return refuse(answer, BROKER_TENANT_MISMATCH, BROKER_REASON_NONE, code);
+		return broker_refuse(answer, BROKER_TENANT_MISMATCH, BROKER_REASON_NONE, code);
 	}
 	code = admit(broker, source, answer);
 	if (code)
-		return refuse(answer, BROKER_REJECTED, reason_of(code), code);
+		return broker_refuse(answer, BROKER_REJECTED, broker_reason_of(code), code);
 	if (!destination)
 		answer->decision = BROKER_NOT_FOUND;
 	else if (destination->inbox->deliver(destination->inbox,
@@ -459,12 +466,27 @@ static void message(struct broker *broker, struct broker_inbox *inbox,
 
 /* ---- one request -------------------------------------------------------------------- */
 
+static int is_of_reservation(const struct broker_request *request)
+{
+	return request->operation == BROKER_RESERVE || request->operation == BROKER_COMMIT ||
+	       request->operation == BROKER_CANCEL;
+}
+
 static void count(struct broker_counts *counts, const struct broker_request *request,
                   const struct broker_answer *answer)
 {
 	counts->decisions[answer->decision]++;
-	if (answer->decision == BROKER_REFUSED)
+	if (answer->shadow)
+		counts->shadow[answer->shadow]++;
+	if (answer->decision == BROKER_REFUSED && is_of_reservation(request))
+		counts->reservations_refused[answer->reason]++;
+	else if (answer->decision == BROKER_REFUSED)
 		counts->refused[answer->reason]++;
+	counts->gpu_ns_booked = add_saturating(counts->gpu_ns_booked, answer->booked_ns);
+	if (answer->unbooked) {
+		counts->unbooked++;
+		counts->gpu_ns_unbooked = add_saturating(counts->gpu_ns_unbooked, request->gpu_ns);
+	}
 	if (request->operation != BROKER_SEND)
 		return;
 	counts->sends++;
@@ -472,11 +494,6 @@ static void count(struct broker_counts *counts, const struct broker_request *req
 		counts->rejected[answer->reason]++;
 	else if (answer->decision != BROKER_TENANT_MISMATCH)
 		counts->admitted++;
-	counts->gpu_ns_booked = add_saturating(counts->gpu_ns_booked, answer->booked_ns);
-	if (answer->unbooked) {
-		counts->unbooked++;
-		counts->gpu_ns_unbooked = add_saturating(counts->gpu_ns_unbooked, request->gpu_ns);
-	}
 }
 
 static void decide(struct broker *broker, struct broker_inbox *inbox,
@@ -487,8 +504,14 @@ static void decide(struct broker *broker, struct broker_inbox *inbox,
 		message(broker, inbox, request, answer);
 	else if (request->operation == BROKER_ADD)
 		add(broker, inbox, request, answer);
+	else if (request->operation == BROKER_RESERVE)
+		broker_reserve(broker, inbox->holder, request, answer);
+	else if (is_of_reservation(request))
+		broker_end_reservation(broker, inbox->holder, request, answer);
 	else
 		remove_named(broker, inbox, request, answer);
+	if (answer->has_verdict)
+		answer->shadow = broker_reason_of(answer->verdict.shadow_code);
 }
 
 void broker_decide(struct broker *broker, struct broker_inbox *inbox,

@@ -2,8 +2,9 @@
 /*
  * broker.h - what a broker does with a message, on top of <k2k/registry.h>
  *
- * Copy this pair of files (and common/clock.h) into a broker of your own: it has no JSON, sockets
- * or options in it. The caller provides inboxes, which deliver messages.
+ * Copy these files (with broker.c, reservations.c, broker_state.h and common/clock.h) into a broker
+ * of your own: they have no JSON, sockets or options in them. The caller provides inboxes, which
+ * deliver messages.
  *
  *  1. The sender's tenant is that of the source kernel; an unknown source has tenant 0. An unknown
  *     destination counts as the sender's tenant.
@@ -15,6 +16,9 @@
  *  6. A kernel that is added again under another tenant moves: it takes the new slot, then returns
  *     the old one.
  *  7. The GPU time is what the message states; the broker measures nothing.
+ *  8. GPU time can be reserved before it is used. A reservation ends when it is committed, which
+ *     books what was used, or cancelled; or when its holder leaves, so that nothing stays reserved
+ *     for somebody who is gone. Requests that a holder made before it left are decided first.
  *
  * For one thread. No call waits longer than BROKER_TIMEOUT_NS.
  */
@@ -29,10 +33,12 @@
 #define BROKER_NAME_MAX 255 /* bytes in a kernel's name */
 /* at once; kernels of tenant 0 take no slot, so nothing else limits them */
 #define BROKER_KERNELS_MAX 65536
+#define BROKER_RESERVATIONS_MAX 65536 /* at once, for the same reason */
 #define BROKER_TIMEOUT_NS UINT64_C(1000000000)
 
 struct broker;
 struct broker_kernel;
+struct broker_reservation;
 
 /* ---- inboxes: where a kernel's messages go --------------------------------- */
 
@@ -43,23 +49,41 @@ struct broker_message {
 	uint64_t gpu_ns;
 };
 
+/* Whose reservations: an inbox's, or those of several that belong together. Begins as zeros. */
+struct broker_holder {
+	LIST_HEAD(, broker_reservation) reservations;
+};
+
 /*
  * A kernel belongs to the inbox that added it: only this inbox sends as that kernel, moves it and
- * removes it. Embed one in a structure of yours, set `deliver`, and LIST_INIT the kernels.
+ * removes it. Embed one in a structure of yours, set `deliver` and `holder`, and LIST_INIT the
+ * kernels.
  */
 struct broker_inbox {
 	/* returns 0, or -1 if the inbox is full */
 	int (*deliver)(struct broker_inbox *inbox, const struct broker_message *message);
 	LIST_HEAD(, broker_kernel) kernels;
+	struct broker_holder *holder; /* of what it reserves */
 };
 
 /* ---- requests and answers ---------------------------------------- */
 
-enum broker_operation { BROKER_ADD, BROKER_REMOVE, BROKER_SEND, BROKER_STATS };
+enum broker_operation {
+	BROKER_ADD,
+	BROKER_REMOVE,
+	BROKER_SEND,
+	BROKER_RESERVE,
+	BROKER_COMMIT,
+	BROKER_CANCEL,
+	/* not for broker_decide() */
+	BROKER_STATS,
+	BROKER_CLIENT
+};
 
 struct broker_request {
 	enum broker_operation operation;
-	const char *name; /* the kernel; for a message, the source */
+	/* the kernel; for a message, the source; the reservation, as its holder names it */
+	const char *name;
 	const char *to;
 	k2k_tenant_id tenant;
 	struct k2k_audit_tag tag;
@@ -76,22 +100,31 @@ enum broker_decision {
 	BROKER_MOVED,
 	BROKER_UPDATED,
 	BROKER_REMOVED,
+	BROKER_RESERVED,
+	BROKER_COMMITTED,
+	BROKER_CANCELLED,
 	BROKER_REFUSED,
 	BROKER_DECISIONS
 };
 const char *broker_decision_name(enum broker_decision decision);
 
-/* Why a message was rejected, a kernel refused, or GPU time not booked. */
+/* Why a message was rejected, a kernel or a reservation refused, or GPU time not booked. */
 enum broker_reason {
 	BROKER_REASON_NONE,
 	BROKER_RATE,
 	BROKER_BUDGET,
 	BROKER_UNKNOWN_TENANT,
 	BROKER_KERNELS,
+	BROKER_SUSPENDED,      /* an administrator has suspended the tenant */
 	BROKER_UNKNOWN_KERNEL, /* there is nothing to remove */
 	BROKER_OTHERS_KERNEL,  /* the name belongs to another inbox */
-	BROKER_BROKER_FULL,    /* BROKER_KERNELS_MAX */
+	BROKER_BROKER_FULL,    /* BROKER_KERNELS_MAX, BROKER_RESERVATIONS_MAX */
 	BROKER_LEASES_FULL,
+	BROKER_ENGAGEMENTS_FULL,
+	BROKER_RESERVATION_EXISTS, /* the holder has one of that name */
+	/* the holder has none of that name: it has ended, or never was */
+	BROKER_UNKNOWN_RESERVATION,
+	BROKER_STALE, /* it ended with its registry, which is gone */
 	BROKER_BUSY,
 	BROKER_NO_REGISTRY, /* it is gone; the broker tries to open it again */
 	/* for GPU time only */
@@ -112,6 +145,10 @@ struct broker_answer {
 	/* the registry decided, so the verdict has its numbers */
 	int has_verdict;
 	struct k2k_verdict verdict;
+	/* granted only because the tenant's limits are in shadow: why it would have been refused */
+	enum broker_reason shadow;
+	/* of a reservation: its number, which no other one has */
+	uint64_t reservation, reserved_ns;
 	uint64_t booked_ns;
 	enum broker_reason unbooked; /* why gpu_ns was not booked */
 };
@@ -121,32 +158,40 @@ struct broker_answer {
 struct broker_counts {
 	uint64_t sends, admitted;
 	uint64_t decisions[BROKER_DECISIONS];
-	uint64_t rejected[BROKER_REASONS];                 /* messages by reason */
-	uint64_t refused[BROKER_REASONS];                  /* kernels by reason */
-	uint64_t gpu_ns_booked, gpu_ns_unbooked, unbooked; /* saturating; unbooked: messages */
-	uint64_t kernels;                                  /* that are there now */
+	uint64_t rejected[BROKER_REASONS];             /* messages by reason */
+	uint64_t refused[BROKER_REASONS];              /* kernels by reason */
+	uint64_t reservations_refused[BROKER_REASONS]; /* with commits, and cancels */
+	uint64_t shadow[BROKER_REASONS]; /* granted in shadow, by the reason against it */
+	/* saturating; unbooked: messages and commits */
+	uint64_t gpu_ns_booked, gpu_ns_unbooked, unbooked;
+	uint64_t kernels, reservations; /* that are there now */
 };
 
 struct broker_tenant {
 	k2k_tenant_id id;
-	struct broker_counts counts; /* of requests of its kernels */
+	struct broker_counts counts; /* of requests of its kernels, and reservations */
 };
 
 /* ---- calls -------------------------------------------------------------------- */
 
 /* Opens the registry as a broker. Returns 0 or K2K_E..., with k2k_error_detail(). */
 int broker_open(struct broker **broker, const char *registry);
-/* Detaches and returns all slots. Inboxes that did not leave must still exist. */
+/* Detaches and returns all slots. Inboxes and holders that did not leave must still exist. */
 void broker_close(struct broker **broker);
 /* Sets the audit sink of the handle; it stays when the registry is opened again. */
 int broker_set_audit_sink(struct broker *broker, k2k_audit_sink sink, void *context);
 
-/* Decides one request of `inbox`, except BROKER_STATS. */
+/* Decides one request of `inbox`. */
 void broker_decide(struct broker *broker, struct broker_inbox *inbox,
                    const struct broker_request *request, struct broker_answer *answer);
 
 /* Removes all kernels of an inbox, before the inbox is freed. */
 void broker_leave(struct broker *broker, struct broker_inbox *inbox);
+/* Cancels all reservations of a holder, before the holder is freed. */
+void broker_cancel_all(struct broker *broker, struct broker_holder *holder);
+/* Has the holder an open reservation of that name and number? */
+int broker_holds(const struct broker *broker, struct broker_holder *holder, const char *name,
+                 uint64_t number);
 
 /*
  * Checks once a second whether the registry is still there, and opens it again if it is not, at

@@ -47,6 +47,7 @@ struct line_parsed {
 	struct broker_request request; /* its strings are part of `json` */
 	/* a string or a number, which is returned as it came; null: none */
 	struct json_object *id;
+	size_t column, id_column; /* of the first key of the kind of line; of the id's value */
 	struct json_object *json;
 };
 
@@ -57,5 +58,9 @@ struct line_parsed {
 int line_parse(enum line_kind kind, const char *line, size_t size, struct line_parsed *parsed,
                struct line_error *error);
 void line_forget(struct line_parsed *parsed);
+
+/* Fills *error. -1, for the caller to return. */
+int line_wrong(struct line_error *error, size_t column, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -20,9 +20,11 @@
 #include <unistd.h>
 
 enum { QUEUE_DEFAULT = 256, QUEUE_LAST = 65536 };
+enum { REMEMBER_DEFAULT = 64, REMEMBER_LAST = 65536 };
 
-static const char usage[] = "Usage: k2k-broker [-r NAME] [-s] [-q N] [FILE | --listen PATH [--mode "
-			    "MODE] [--group GROUP]]\n";
+static const char usage[] =
+	"Usage: k2k-broker [-r NAME] [-s] [-q N] [--remember N] [FILE | --listen "
+	"PATH [--mode MODE] [--group GROUP]]\n";
 
 /* clang-format off */
 static const char help[] =
@@ -39,6 +41,7 @@ static const char help[] =
 	"                       Unless given, the umask decides\n"
 	"      --group GROUP    of that socket, by name or number\n"
 	"  -q, --queue N        messages that wait for one connection (256; at most 65536)\n"
+	"      --remember N     answers that are kept of one client (64; at most 65536)\n"
 	"  -s, --summary        print the counts at the end; without --listen, no answers\n"
 	"  -h, --help           this\n"
 	"  -V, --version        the version\n"
@@ -47,8 +50,13 @@ static const char help[] =
 	"  {\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"org\":1,\"engagement\":7}\n"
 	"  {\"kernel\":\"remove\",\"name\":\"a\"}\n"
 	"  {\"send\":\"a\",\"to\":\"b\",\"org\":1,\"engagement\":7,\"gpu_ns\":\"1500000\"}\n"
+	"  {\"reserve\":\"job\",\"tenant\":42,\"org\":1,\"engagement\":7,\"gpu_ns\":\"2000000\"}\n"
+	"  {\"commit\":\"job\",\"gpu_ns\":\"1500000\"}\n"
+	"  {\"cancel\":\"job\"}\n"
 	"  {\"stats\":true}\n"
-	"  Each may have an \"id\", a string or a number, which its answer has too.\n"
+	"  {\"client\":\"gateway-1\"}\n"
+	"  Each may have an \"id\", a string or a number, which its answer has too. If the first line\n"
+	"  named a client, a repeat with the same id gets the first answer, and books nothing.\n"
 	"\n"
 	"Exit status: 0 done; 2 usage; 4 PATH is not a socket; 5 no free broker slot; 6 registry\n"
 	"missing, of another layout or boot, or corrupt; 7 permission; 8 busy, or PATH in use;\n"
@@ -77,6 +85,7 @@ struct options {
 	struct server_options server;
 	int listening; /* a socket is served, not a stream */
 	int summary;
+	size_t remember; /* requests of a client */
 };
 
 static mode_t read_mode(const char *text)
@@ -119,13 +128,26 @@ static void take_socket(struct options *options)
 		fail(2, "--mode and --group need --listen");
 }
 
+static size_t read_number(const char *option, const char *text, unsigned long last)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || number > last)
+		fail(2, "%s: \"%s\" is not a number from 0 to %lu", option, text, last);
+	return number;
+}
+
 static struct options read_options(int argc, char **argv)
 {
-	enum { MODE = 256, GROUP };
+	enum { MODE = 256, GROUP, REMEMBER };
 	static const struct option longs[] = {
 		{ "registry", required_argument, NULL, 'r' },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "queue", required_argument, NULL, 'q' },
+		{ "remember", required_argument, NULL, REMEMBER },
 		{ "summary", no_argument, NULL, 's' },
 		{ "mode", required_argument, NULL, MODE },
 		{ "group", required_argument, NULL, GROUP },
@@ -134,9 +156,8 @@ static struct options read_options(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = { .registry = getenv("K2K_REGISTRY"),
-		                   .server.queue = QUEUE_DEFAULT };
-	unsigned long queue;
-	char *end;
+		                   .server.queue = QUEUE_DEFAULT,
+		                   .remember = REMEMBER_DEFAULT };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "r:l:q:shV", longs, NULL)) != -1) {
@@ -152,14 +173,9 @@ static struct options read_options(int argc, char **argv)
 			options.server.group = read_group(optarg);
 			options.server.has_group = 1;
 			break;
-		case 'q':
-			errno = 0;
-			queue = strtoul(optarg, &end, 10);
-			if (optarg[0] < '0' || optarg[0] > '9' || *end || errno ||
-			    queue > QUEUE_LAST)
-				fail(2, "--queue: \"%s\" is not a number from 0 to %d", optarg,
-				     QUEUE_LAST);
-			options.server.queue = queue;
+		case 'q': options.server.queue = read_number("--queue", optarg, QUEUE_LAST); break;
+		case REMEMBER:
+			options.remember = read_number("--remember", optarg, REMEMBER_LAST);
 			break;
 		case 'h': printf("%s\n%s", usage, help); exit(fflush(stdout) ? 10 : 0);
 		case 'V': printf("k2k-broker %s\n", k2k_version()); exit(fflush(stdout) ? 10 : 0);
@@ -258,21 +274,21 @@ static int consume(struct broker_inbox *inbox, const struct broker_message *mess
 	return ((struct stream_inbox *)inbox)->queue > 0 ? 0 : -1;
 }
 
-static int run_stream(int fd, const struct options *options, struct broker *broker,
-                      struct answer_counts *counts, int stop_fd)
+static int run_stream(int fd, const struct options *options, struct answers *answers, int stop_fd)
 {
-	static struct line_input input;
+	static struct session session;
 	struct stream_inbox stream = { .inbox.deliver = consume, .queue = options->server.queue };
 	enum stream state = GO_ON;
 	int status = 0;
 
+	session_begin(&session, &stream.inbox);
 	for (int at_end = 0; !at_end && !status && (state == GO_ON || state == NOTHING);) {
 		size_t room, size;
-		char *to = line_room(&input, &room), *answers;
+		char *to = line_room(&session.input, &room), *text;
 		FILE *out;
 		ssize_t n;
 
-		state = wait_for(fd, POLLIN, stop_fd, broker_tick(broker));
+		state = wait_for(fd, POLLIN, stop_fd, broker_tick(answers->broker));
 		if (state == STOPPED || state == OUTPUT_CLOSED)
 			break;
 		n = state == GO_ON ? read(fd, to, room) : 0;
@@ -281,18 +297,17 @@ static int run_stream(int fd, const struct options *options, struct broker *brok
 			break;
 		}
 		at_end = state == GO_ON && n == 0;
-		line_read(&input, n > 0 ? (size_t)n : 0);
-		out = text_open(&answers, &size);
-		while (answer_line(&input, at_end, broker, &stream.inbox, counts,
-		                   options->summary ? NULL : out))
+		line_read(&session.input, n > 0 ? (size_t)n : 0);
+		out = text_open(&text, &size);
+		while (answer_line(&session, at_end, answers, options->summary ? NULL : out))
 			;
 		text_close(out);
-		state = write_all(answers, size, stop_fd);
-		free(answers);
+		state = write_all(text, size, stop_fd);
+		free(text);
 	}
 	if (state == OUTPUT_CLOSED)
 		status = failed("standard output");
-	broker_leave(broker, &stream.inbox);
+	session_end(&session, answers);
 	return status;
 }
 
@@ -309,8 +324,7 @@ static int open_input(const char *file)
 
 /*
  * Returns a descriptor that is readable after a signal that ends the broker in order. SIGHUP stays
- * ignored if it was ignored before (nohup). A closed pipe and a file that can't grow become errors
- * of the write.
+ * ignored if it was ignored before (nohup).
  */
 static int catch_signals(void)
 {
@@ -318,8 +332,6 @@ static int catch_signals(void)
 	sigset_t stop;
 	int fd;
 
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
@@ -333,8 +345,8 @@ static int catch_signals(void)
 }
 
 /* From READY to STOPPING. The caller closes *server, after it has printed the counts. */
-static int run(const struct options *options, int input, struct broker *broker,
-               struct answer_counts *counts, int stop_fd, struct server **server)
+static int run(const struct options *options, int input, struct answers *answers, int stop_fd,
+               struct server **server)
 {
 	char why[256];
 	int status = 0;
@@ -348,8 +360,8 @@ static int run(const struct options *options, int input, struct broker *broker,
 	}
 	notify("READY=1");
 	if (!options->listening)
-		status = run_stream(input, options, broker, counts, stop_fd);
-	else if (server_run(*server, broker, counts, stop_fd) != 0)
+		status = run_stream(input, options, answers, stop_fd);
+	else if (server_run(*server, answers, stop_fd) != 0)
 		status = failed("poll");
 	notify("STOPPING=1");
 	return status;
@@ -357,19 +369,19 @@ static int run(const struct options *options, int input, struct broker *broker,
 
 int main(int argc, char **argv)
 {
-	struct answer_counts counts = { 0, 0 };
+	struct answers answers = { 0 };
 	struct server *server = NULL;
 	struct options options;
-	struct broker *broker;
 	char *totals = NULL;
 	size_t size;
 	int status, code, stop_fd, input;
 
 	hold_standard_files();
+	ignore_signals_of_writes();
 	options = read_options(argc, argv);
 	input = options.listening ? -1 : open_input(options.file);
 	stop_fd = catch_signals();
-	code = broker_open(&broker, options.registry);
+	code = broker_open(&answers.broker, options.registry);
 	if (code) {
 		const struct k2k_error_detail *detail = k2k_error_detail();
 
@@ -377,16 +389,18 @@ int main(int argc, char **argv)
 		     detail->code == code && detail->text[0] ? ": " : "",
 		     detail->code == code ? detail->text : "");
 	}
-	status = run(&options, input, broker, &counts, stop_fd, &server);
+	answers.clients = clients_open(options.remember);
+	status = run(&options, input, &answers, stop_fd, &server);
 	if (options.summary && !status) {
 		FILE *out = text_open(&totals, &size);
 
-		answer_write_totals(out, broker, &counts);
+		answer_write_totals(out, &answers);
 		text_close(out);
 	}
 	if (server)
-		server_close(&server, broker);
-	broker_close(&broker);
+		server_close(&server, &answers);
+	clients_close(&answers.clients);
+	broker_close(&answers.broker);
 	/* all slots are returned by now, so a reader that sleeps only holds up this process */
 	if (totals && (fwrite(totals, 1, size, stdout) < size || fflush(stdout)))
 		status = failed("standard output");

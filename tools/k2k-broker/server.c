@@ -38,8 +38,10 @@ struct connection {
 		sent;        /* bytes of `out` that wait; bytes of its first piece that are sent */
 	struct pieces queue; /* messages; they move to `out` when it has room */
 	size_t queued, queue_max;
-	struct line_input input;
+	struct session session;
 };
+
+_Static_assert(CLIENTS_MAX > SERVER_CLIENTS_MAX, "there is always a client to forget");
 
 struct server {
 	int fd;
@@ -301,11 +303,11 @@ static int deliver(struct broker_inbox *inbox, const struct broker_message *mess
 static void read_some(struct connection *connection)
 {
 	size_t room;
-	char *to = line_room(&connection->input, &room);
+	char *to = line_room(&connection->session.input, &room);
 	ssize_t n = recv(connection->fd, to, room, MSG_DONTWAIT);
 
 	if (n > 0)
-		line_read(&connection->input, (size_t)n);
+		line_read(&connection->session.input, (size_t)n);
 	else if (n == 0)
 		connection->at_end = 1;
 	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
@@ -313,13 +315,12 @@ static void read_some(struct connection *connection)
 }
 
 /* Answers one line. False if none is complete. */
-static bool answer_one(struct connection *connection, struct broker *broker,
-                       struct answer_counts *counts)
+static bool answer_one(struct connection *connection, struct answers *answers)
 {
 	struct piece *piece = check_memory(malloc(sizeof *piece));
 	FILE *out = text_open(&piece->text, &piece->size);
-	bool taken = answer_line(&connection->input, connection->at_end, broker, &connection->inbox,
-	                         counts, connection->deaf ? NULL : out);
+	bool taken = answer_line(&connection->session, connection->at_end, answers,
+	                         connection->deaf ? NULL : out);
 
 	text_close(out);
 	if (piece->size)
@@ -329,15 +330,15 @@ static bool answer_one(struct connection *connection, struct broker *broker,
 	return taken;
 }
 
-static void work(struct connection *connection, struct broker *broker, struct answer_counts *counts)
+static void work(struct connection *connection, struct answers *answers)
 {
 	if (connection->ready && !connection->at_end && !connection->stopped)
 		read_some(connection);
 	do
 		connection->stopped = connection->out_bytes >= SERVER_OUT_ENOUGH;
-	while (!connection->stopped && answer_one(connection, broker, counts));
+	while (!connection->stopped && answer_one(connection, answers));
 	if (connection->at_end && !connection->stopped)
-		broker_leave(broker, &connection->inbox);
+		session_end(&connection->session, answers);
 }
 
 static int is_done(const struct connection *connection)
@@ -347,9 +348,9 @@ static int is_done(const struct connection *connection)
 }
 
 static void close_connection(struct server *server, struct connection *connection,
-                             struct broker *broker)
+                             struct answers *answers)
 {
-	broker_leave(broker, &connection->inbox);
+	session_end(&connection->session, answers);
 	drop_output(connection);
 	close(connection->fd);
 	TAILQ_REMOVE(&server->connections, connection, next);
@@ -374,7 +375,7 @@ static void accept_some(struct server *server)
 		connection->fd = fd;
 		connection->queue_max = server->queue;
 		connection->inbox.deliver = deliver;
-		LIST_INIT(&connection->inbox.kernels);
+		session_begin(&connection->session, &connection->inbox);
 		STAILQ_INIT(&connection->out);
 		STAILQ_INIT(&connection->queue);
 		TAILQ_INSERT_TAIL(&server->connections, connection, next);
@@ -384,13 +385,12 @@ static void accept_some(struct server *server)
 
 /* ---- the loop ------------------------------------------------------------------------- */
 
-int server_run(struct server *server, struct broker *broker, struct answer_counts *counts,
-               int stop_fd)
+int server_run(struct server *server, struct answers *answers, int stop_fd)
 {
 	for (;;) {
 		struct connection *connection, *following;
 		struct pollfd *polls = server->polls;
-		int timeout = broker_tick(broker), ready;
+		int timeout = broker_tick(answers->broker), ready;
 		nfds_t count = 2;
 
 		polls[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
@@ -426,26 +426,26 @@ int server_run(struct server *server, struct broker *broker, struct answer_count
 			count++;
 		}
 		TAILQ_FOREACH(connection, &server->connections, next)
-		work(connection, broker, counts);
+		work(connection, answers);
 		for (connection = TAILQ_FIRST(&server->connections); connection;
 		     connection = following) {
 			following = TAILQ_NEXT(connection, next);
 			flush(connection);
 			if (is_done(connection))
-				close_connection(server, connection, broker);
+				close_connection(server, connection, answers);
 		}
 		if (ready > 0 && polls[1].revents)
 			accept_some(server);
 	}
 }
 
-void server_close(struct server **server, struct broker *broker)
+void server_close(struct server **server, struct answers *answers)
 {
 	struct connection *connection;
 	struct stat st;
 
 	while ((connection = TAILQ_FIRST(&(*server)->connections)))
-		close_connection(*server, connection, broker);
+		close_connection(*server, connection, answers);
 	if ((*server)->address.sun_path[0] && lstat((*server)->address.sun_path, &st) == 0 &&
 	    st.st_dev == (*server)->dev && st.st_ino == (*server)->ino)
 		unlink((*server)->address.sun_path);

@@ -7,8 +7,8 @@
  *     stops reading from it. That, one block of input and the queue bound its memory.
  *  3. A kernel's messages wait in the queue of the connection that added it. If the queue is full,
  *     the sender gets QUEUE_FULL.
- *  4. When a client's input ends, all its lines are answered and its kernels removed; then what
- *     still waits is sent, and the connection closed.
+ *  4. When a client's input ends, all its lines are answered, its kernels removed and what it
+ *     reserved cancelled; then what still waits is sent, and the connection closed.
  */
 #ifndef K2K_BROKER_SERVER_H
 #define K2K_BROKER_SERVER_H
@@ -40,13 +40,12 @@ struct server_options {
 struct server *server_open(const struct server_options *options, char why[256], int *exit_code);
 
 /* Serves until stop_fd is readable. Returns 0, or -1 with errno. */
-int server_run(struct server *server, struct broker *broker, struct answer_counts *counts,
-               int stop_fd);
+int server_run(struct server *server, struct answers *answers, int stop_fd);
 
 /*
  * Closes all connections. Removes the socket's name if it is still this socket's, and not one that
  * the service manager passed.
  */
-void server_close(struct server **server, struct broker *broker);
+void server_close(struct server **server, struct answers *answers);
 
 #endif

@@ -143,8 +143,8 @@ int main(int argc, char **argv)
 	int signal_number;
 
 	hold_standard_files();
+	ignore_signals_of_writes();
 	read_options(&options, argc, argv);
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);

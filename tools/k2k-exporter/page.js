@@ -9,8 +9,10 @@
 "use strict";
 (() => {
 const ROWS = 100, POINTS = 60, NEAR = 0.8, FULL = 0.9, REJECTED = 0.05, NAMED = 5, PATIENCE_MS = 20000;
-const REASONS = ["rate", "budget", "kernels", "gpu_memory"];
-const REASON_NAMES = {rate: "rate", budget: "budget", kernels: "kernel slots", gpu_memory: "GPU memory"};
+const LIMITS = ["rate", "budget", "kernels", "gpu_memory"], REASONS = [...LIMITS, "suspended"];
+const REASON_NAMES = {rate: "rate", budget: "budget", kernels: "kernel slots", gpu_memory: "GPU memory", suspended: "suspension"};
+const PERIODS = {second: {short: "s", seconds: 1}, minute: {short: "min", seconds: 60}, hour: {short: "h", seconds: 3600},
+	day: {short: "day", seconds: 86400}};
 const byId = id => document.getElementById(id);
 
 /* ---- numbers ---------------------------------------------------------------------- */
@@ -177,18 +179,35 @@ class Table {
 
 /* ---- tenants ------------------------------------------------------------------------------ */
 
-/* The largest share of a limit that is used, and which limit that is. */
+/*
+ * The largest share of a limit that is used, and which limit that is. Of a window of a second the
+ * average counts; a longer window and a bucket are shown as they are now.
+ */
 function useOf(tenant, perSecond) {
 	const {quota, usage} = tenant, uses = [];
 	const of = (what, used, limit) => limit !== null && Number(limit) > 0 && uses.push([Number(used) / Number(limit), what]);
-	if (perSecond !== null)
-		of("rate", perSecond, quota.rate_per_sec);
+	if (quota.rate_policy === "bucket")
+		of("burst", usage.messages_this_second, quota.burst);
+	else if (quota.rate_period !== "second")
+		of(`rate of this ${quota.rate_period}`, usage.messages_this_second, quota.rate);
+	else if (perSecond !== null)
+		of("rate", perSecond, quota.rate);
 	of("kernel slots", usage.kernels, quota.kernels);
 	of("GPU memory", usage.gpu_memory_bytes, quota.gpu_memory_bytes);
 	for (const budget of quota.budgets)
-		uses.push([Number(budget.budget_ns) > 0 ? Number(budget.used_ns) / Number(budget.budget_ns) : 1, `budget ${budget.engagement}`]);
+		uses.push([budgetUse(budget), `budget ${budget.engagement}`]);
 	return uses.reduce((a, b) => b[0] > a[0] ? b : a, [-1, ""]);
 }
+
+/* "5000/s", "30/min", "500/h, burst 20" */
+function rateText(quota) {
+	if (quota.rate === null)
+		return "unlimited";
+	return `${grouped(quota.rate)}/${PERIODS[quota.rate_period].short}` + (quota.burst === null ? "" : `, burst ${grouped(quota.burst)}`);
+}
+const rateNumber = quota => quota.rate === null ? Infinity : Number(quota.rate) / PERIODS[quota.rate_period].seconds;
+const budgetUse = budget => Number(budget.budget_ns) > 0 ? Number(budget.used_ns) / Number(budget.budget_ns) : 1;
+const rejectedFor = (usage, reason) => reason === "suspended" ? usage.suspended_rejected_total : usage.rejected_total[reason];
 
 const known = new Map();         /* tenants by generation */
 
@@ -197,47 +216,59 @@ function rowOf(tenant, seconds) {
 	let row = known.get(tenant.generation);
 	const was = row && row.tenant, usage = tenant.usage;
 	if (!row) {
-		row = {id: tenant.id, rates: [], uses: [], reasons: {}};
+		row = {id: tenant.id, rates: [], uses: [], reasons: {}, shadows: {}};
 		known.set(tenant.generation, row);
 	}
 	row.tenant = tenant;
 	row.admitted = was ? grown(usage.admitted_total, was.usage.admitted_total) / seconds : null;
 	row.rejected = was ? 0 : null;
 	for (const reason of REASONS) {
-		row.reasons[reason] = was ? grown(usage.rejected_total[reason], was.usage.rejected_total[reason]) / seconds : 0;
+		row.reasons[reason] = was ? grown(rejectedFor(usage, reason), rejectedFor(was.usage, reason)) / seconds : 0;
 		if (was)
 			row.rejected += row.reasons[reason];
 	}
+	row.shadowed = 0;
+	for (const limit of LIMITS) {
+		row.shadows[limit] = was ? grown(usage.shadow_rejected_total[limit], was.usage.shadow_rejected_total[limit]) / seconds : 0;
+		row.shadowed += row.shadows[limit];
+	}
 	row.gpu = was ? grown(usage.gpu_ns_total, was.usage.gpu_ns_total) / seconds / 1e9 : null;
 	row.unattributed = was ? grown(usage.unattributed_ns, was.usage.unattributed_ns) : 0;
-	row.rejectedTotal = REASONS.reduce((sum, reason) => sum + BigInt(usage.rejected_total[reason]), 0n);
+	row.rejectedTotal = REASONS.reduce((sum, reason) => sum + BigInt(rejectedFor(usage, reason)), 0n);
 	[row.use, row.useOf] = useOf(tenant, row.admitted);
 	if (was)
 		remember(row.rates, row.admitted);
 	remember(row.uses, Math.max(row.use, 0));
 	const asked = row.admitted + row.rejected;
 	row.share = asked > 0 ? row.rejected / asked : 0;
-	/* the order of attention: tenants that are refused, that are near a limit, that are busy */
-	row.need = row.rejected > 0 ? 3 + row.share : row.use >= NEAR ? 1 + Math.min(row.use, 1) : Math.min(row.admitted / 1e12, 0.9);
+	/* the order of attention: tenants that are refused, that would be, that are near a limit, that
+	 * are busy */
+	row.need = row.rejected > 0 ? 4 + row.share : row.shadowed > 0 ? 3 : row.use >= NEAR ? 1 + Math.min(row.use, 1) : Math.min(row.admitted / 1e12, 0.9);
 	return row;
 }
 function stateOf(row) {
+	const named = counts => Object.keys(counts).filter(reason => counts[reason] > 0).map(reason => REASON_NAMES[reason]).join(", ");
 	if (row.rejected > 0)
-		return ["rejects: " + REASONS.filter(reason => row.reasons[reason] > 0).map(reason => REASON_NAMES[reason]).join(", "), "bad"];
+		return ["rejects: " + named(row.reasons), "bad"];
+	if (row.tenant.suspended)
+		return ["suspended", "warn"];
+	if (row.shadowed > 0)
+		return ["in shadow, would reject: " + named(row.shadows), "warn"];
+	const shadow = row.tenant.quota.shadow ? "in shadow, " : "";
 	if (row.use >= NEAR)
-		return [`${share(row.use)} of ${row.useOf}`, row.use >= FULL ? "bad" : "warn"];
-	return row.admitted > 0 ? ["active"] : ["idle", "soft"];
+		return [`${shadow}${share(row.use)} of ${row.useOf}`, shadow || row.use < FULL ? "warn" : "bad"];
+	return row.admitted > 0 ? [`${shadow}active`] : [`${shadow}idle`, "soft"];
 }
 const limitOf = (limit, text) => limit === null ? "unlimited" : text(limit);
 const perSecond = n => n === null ? "" : rate(n);
 
 const tenants = new Table("tenants", [
 	{key: "id", title: "Tenant", digits: true, sort: row => row.id, show: row => row.id},
+	{key: "name", title: "Name", sort: row => row.tenant.name || "\u{10ffff}", show: row => row.tenant.name || ""},
 	{key: "state", title: "State", descending: true, sort: row => row.need, show: stateOf},
 	{key: "admitted", title: "Admitted/s", number: true, descending: true, sort: row => row.admitted, show: row => perSecond(row.admitted)},
-	{key: "limit", title: "Limit/s", number: true, descending: true,
-	 sort: row => row.tenant.quota.rate_per_sec === null ? Infinity : Number(row.tenant.quota.rate_per_sec),
-	 show: row => limitOf(row.tenant.quota.rate_per_sec, grouped)},
+	{key: "limit", title: "Rate limit", number: true, descending: true, sort: row => rateNumber(row.tenant.quota),
+	 show: row => rateText(row.tenant.quota)},
 	{key: "rates", title: "Rate, recent", chart: row => row.rates},
 	{key: "rejected", title: "Rejected/s", number: true, descending: true, sort: row => row.rejected,
 	 show: row => [perSecond(row.rejected), row.rejected > 0 ? "bad" : ""]},
@@ -258,9 +289,10 @@ const tenants = new Table("tenants", [
 
 let allRows = [], page = 0;
 function shown() {
-	const digits = byId("filter").value.trim(), which = byId("show").value;
-	return allRows.filter(row => row.id.includes(digits) && (which === "all" || (which === "rejected" && row.rejected > 0) ||
-		(which === "near" && row.use >= NEAR) || (which === "active" && row.admitted > 0)));
+	const wanted = byId("filter").value.trim(), which = byId("show").value;
+	return allRows.filter(row => (row.id.includes(wanted) || (row.tenant.name || "").includes(wanted)) && (which === "all" || (which === "rejected" && row.rejected > 0) ||
+		(which === "near" && row.use >= NEAR) || (which === "active" && row.admitted > 0) ||
+		(which === "shadow" && row.tenant.quota.shadow) || (which === "suspended" && row.tenant.suspended)));
 }
 function showTenants() {
 	const rows = tenants.order(shown()), pages = Math.max(1, Math.ceil(rows.length / ROWS));
@@ -277,6 +309,36 @@ function turn(by) {
 	showTenants();
 }
 tenants.changed = () => { page = 0; showTenants(); };
+
+/* ---- budgets ---------------------------------------------------------------------------------------------- */
+
+const RENEWALS = {never: "", hour: "/hour", day: "/day", week: "/week", month: "/month"};
+const moment = ns => ns === null || ns === "0" ? "" : new Date(Number(ns) / 1e6).toISOString().slice(0, 16).replace("T", " ");
+const signed = digits => digits.startsWith("-") ? "-" + duration(digits.slice(1)) : duration(digits);
+let budgetRows = [];
+const budgets = new Table("budgets", [
+	{key: "id", title: "Tenant", digits: true, sort: row => row.id, show: row => row.id},
+	{key: "engagement", title: "Engagement", digits: true, sort: row => row.budget.engagement, show: row => row.budget.engagement},
+	{key: "use", title: "Use", number: true, descending: true, sort: row => budgetUse(row.budget),
+	 show: row => [share(budgetUse(row.budget)), budgetUse(row.budget) >= FULL ? "bad" : budgetUse(row.budget) >= NEAR ? "warn" : ""]},
+	{key: "used", title: "Used", number: true, digits: true, descending: true, sort: row => row.budget.used_ns,
+	 show: row => duration(row.budget.used_ns)},
+	{key: "budget", title: "Budget", number: true, digits: true, descending: true, sort: row => row.budget.budget_ns,
+	 show: row => duration(row.budget.budget_ns) + RENEWALS[row.budget.renewal]},
+	{key: "period", title: "Period", number: true, digits: true, descending: true, sort: row => row.budget.period,
+	 show: row => row.budget.period === "0" ? "" : grouped(row.budget.period)},
+	{key: "began", title: "Began (UTC)", digits: true, sort: row => row.budget.began_at_ns || "0", show: row => moment(row.budget.began_at_ns)},
+	{key: "renews", title: "Renews (UTC)", digits: true, sort: row => row.budget.renews_at_ns || "9".repeat(30),
+	 show: row => row.budget.renews_at_ns === null ? ["never", "soft"] : moment(row.budget.renews_at_ns)},
+	{key: "corrected", title: "Corrected", number: true, descending: true, sort: row => Number(row.budget.corrected_ns),
+	 show: row => row.budget.corrected_ns === "0" ? "" : signed(row.budget.corrected_ns)},
+], "use", true);
+function showBudgets() {
+	const rows = budgets.order(budgetRows);
+	budgets.show(rows.slice(0, ROWS));
+	setText(byId("budget-rows"), rows.length > ROWS ? `The first ${ROWS} of ${grouped(rows.length)} in this order` : rows.length ? "" : "none");
+}
+budgets.changed = showBudgets;
 
 /* ---- brokers, followers, reasons, room ------------------------------------------------------------------ */
 
@@ -376,9 +438,15 @@ function showWhole(status, rows, was) {
 	card("tenants", "Tenants", grouped(rows.length), `room for ${grouped(status.tables.tenants.capacity)}`);
 	card("brokers", "Brokers attached", `${alive} of ${status.broker_places}`, "");
 	for (const reason of REASONS) {
-		const total = rows.reduce((n, row) => n + BigInt(row.tenant.usage.rejected_total[reason]), 0n);
+		const total = rows.reduce((n, row) => n + BigInt(rejectedFor(row.tenant.usage, reason)), 0n);
 		const now = was ? rows.reduce((n, row) => n + row.reasons[reason], 0) : null;
 		lineOf(reasonLines, "reasons", reason, REASON_NAMES[reason], [grouped(total), perSecond(now)], series("reason " + reason, now));
+	}
+	for (const limit of LIMITS) {
+		const total = rows.reduce((n, row) => n + BigInt(row.tenant.usage.shadow_rejected_total[limit]), 0n);
+		const now = was ? rows.reduce((n, row) => n + row.shadows[limit], 0) : null;
+		lineOf(reasonLines, "reasons", "shadow-" + limit, REASON_NAMES[limit] + ", in shadow", [grouped(total), perSecond(now)],
+			series("shadow " + limit, now));
 	}
 	for (const [key, title] of [["unknown_tenant_total", "unknown tenant"], ["cross_tenant_total", "cross-tenant"]]) {
 		const now = was ? grown(status[key], was.status[key]) / was.seconds : null;
@@ -434,11 +502,13 @@ function attention(status, rows, was) {
 	for (const reason of REASONS)
 		group("warning", "rejected " + reason, `Rejected for ${REASON_NAMES[reason]}, more than ${share(REJECTED)} of the requests:`,
 			rows.filter(row => row.share > REJECTED && row.reasons[reason] > 0).sort((a, b) => b.share - a.share));
+	for (const limit of LIMITS)
+		group("info", "shadow " + limit, `Limits in shadow would reject for ${REASON_NAMES[limit]}:`,
+			rows.filter(row => row.shadows[limit] > 0).sort((a, b) => b.shadows[limit] - a.shadows[limit]));
 	group("warning", "unattributed", "GPU time can't be booked because the table of engagements is full:", rows.filter(row => row.unattributed > 0));
-	const budgetUse = row => Math.max(0, ...row.tenant.quota.budgets.map(b => Number(b.budget_ns) > 0 ? Number(b.used_ns) / Number(b.budget_ns) : 1));
-	const budgets = rows.filter(row => row.tenant.quota.budgets.length && budgetUse(row) >= FULL);
-	group("warning", "used up", "A budget is used up:", budgets.filter(row => budgetUse(row) >= 1));
-	group("info", "almost", `At least ${share(FULL)} of a budget is used:`, budgets.filter(row => budgetUse(row) < 1));
+	const fullest = row => Math.max(0, ...row.tenant.quota.budgets.map(budgetUse)), full = rows.filter(row => fullest(row) >= FULL);
+	group("warning", "used up", "A budget is used up:", full.filter(row => fullest(row) >= 1));
+	group("info", "almost", `At least ${share(FULL)} of a budget is used:`, full.filter(row => fullest(row) < 1));
 	if (was && grown(status.unknown_tenant_total, was.status.unknown_tenant_total) > 0)
 		say("warning", "unknown", "There are requests for tenants that are not registered");
 	return list;
@@ -487,7 +557,9 @@ function show(status) {
 		allRows = [];
 		brokerRows = [];
 		followerRows = [];
+		budgetRows = [];
 		showTenants();
+		showBudgets();
 		showBrokers();
 		showFollowers();
 		setText(byId("state"), "The registry can't be read");
@@ -511,6 +583,7 @@ function show(status) {
 			if (!here.has(generation))
 				known.delete(generation);
 	}
+	budgetRows = status.tenants.flatMap(tenant => tenant.quota.budgets.map(budget => ({id: tenant.id, budget})));
 	brokerRows = status.brokers.map(broker => ({id: String(broker.slot), broker}));
 	followerRows = status.followers.map(follower => ({id: String(follower.index), follower}));
 	setText(byId("state"), status.tenants.length ? `Up, read at ${new Date(Number(status.taken_at_ns) / 1e6).toLocaleTimeString()}` : "Up, without tenants");
@@ -518,6 +591,7 @@ function show(status) {
 	showAttention(attention(status, allRows, was));
 	showWhole(status, allRows, was);
 	showTenants();
+	showBudgets();
 	showBrokers();
 	showFollowers();
 	last = status;

@@ -3,7 +3,10 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/printable.h"
+#include "common/thresholds.h"
+#include "common/units.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -58,7 +61,7 @@ static void put_registry(json_object *m, const struct snapshot *s)
 	json_put_u64(audit, "lost", lost);
 	json_put_bool(audit, "required", (r->flags & K2K_INFO_REQUIRE_AUDIT) != 0);
 	json_put(m, "audit", audit);
-	json_put_count(m, "broker_places", K2K_BROKERS_MAX);
+	json_put_count(m, "broker_places", r->max_brokers);
 	json_put_count(m, "tenants_damaged", s->damaged_count);
 }
 
@@ -95,6 +98,14 @@ static void put_follower(FILE *out, const struct k2k_audit_follower_info *f)
 	json_write(out, m);
 }
 
+static void put_signed(json_object *object, const char *key, int64_t number)
+{
+	char text[UNITS_TEXT];
+
+	snprintf(text, sizeof(text), "%" PRId64, number);
+	json_put_text(object, key, text);
+}
+
 static json_object *budget_of(const struct k2k_budget_info *b)
 {
 	json_object *budget = json_new();
@@ -102,6 +113,13 @@ static json_object *budget_of(const struct k2k_budget_info *b)
 	json_put_u64(budget, "engagement", b->engagement_id);
 	json_put_u64(budget, "budget_ns", b->budget_ns);
 	json_put_u64(budget, "used_ns", b->used_ns);
+	json_put_u64(budget, "reserved_ns", b->reserved_ns);
+	json_put_text(budget, "renewal", units_renewal_name(b->renewal));
+	json_put_u64(budget, "period", b->period);
+	json_put_limit(budget, "began_at_ns", b->period ? b->began_at_ns : UINT64_MAX);
+	json_put_limit(budget, "renews_at_ns", b->period ? b->renews_at_ns : UINT64_MAX);
+	put_signed(budget, "corrected_ns", b->corrected_ns);
+	json_put_count(budget, "alerted_percent", b->alerted);
 	return budget;
 }
 
@@ -109,8 +127,16 @@ static void put_quota(json_object *m, const struct k2k_tenant_info *t,
                       const struct k2k_budget_info *budgets, size_t count)
 {
 	json_object *quota = json_new(), *list = json_new_list();
+	bool bucket = t->rate_policy == K2K_RATE_BUCKET;
+	char alerts[THRESHOLDS_TEXT];
 
-	json_put_limit(quota, "rate_per_sec", t->max_messages_per_sec);
+	/* of a longer period no number per second is true */
+	json_put_limit(quota, "rate_per_sec",
+	               t->rate_period == K2K_PERIOD_SECOND ? t->max_messages_per_sec : UINT64_MAX);
+	json_put_limit(quota, "rate", t->max_messages_per_sec);
+	json_put_text(quota, "rate_period", units_period_name(t->rate_period));
+	json_put_text(quota, "rate_policy", bucket ? "bucket" : "window");
+	json_put_limit(quota, "burst", bucket ? t->burst : UINT64_MAX);
 	if (t->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 		json_put(quota, "kernels", NULL);
 	else
@@ -119,30 +145,49 @@ static void put_quota(json_object *m, const struct k2k_tenant_info *t,
 	for (size_t i = 0; i < count; i++)
 		json_append(list, budget_of(&budgets[i]));
 	json_put(quota, "budgets", list);
+	json_put_bool(quota, "shadow", t->shadow != 0);
+	json_put_text(quota, "alerts", t->alerts[0] ? thresholds_print(alerts, t->alerts) : NULL);
 	json_put(m, "quota", quota);
+}
+
+static json_object *rejected_of(const struct k2k_rejected *counts)
+{
+	json_object *rejected = json_new();
+
+	json_put_u64(rejected, "rate", counts->rate);
+	json_put_u64(rejected, "budget", counts->budget);
+	json_put_u64(rejected, "kernels", counts->kernels);
+	json_put_u64(rejected, "gpu_memory", counts->gpu_memory);
+	return rejected;
 }
 
 static void put_tenant(FILE *out, const struct snapshot_tenant *tenant,
                        const struct k2k_budget_info *budgets, size_t count)
 {
-	json_object *m = json_new(), *usage = json_new(), *rejected = json_new();
+	json_object *m = json_new(), *usage = json_new(), *alerted = json_new();
 	const struct k2k_tenant_info *t = &tenant->info;
 
 	json_put_u64(m, "id", t->id);
+	json_put_text(m, "name", t->name[0] ? t->name : NULL);
+	json_put_bool(m, "suspended", t->suspended != 0);
 	json_put_u64(m, "generation", t->generation);
 	json_put_u64(m, "registered_at_ns", t->registered_at_ns);
 	put_quota(m, t, budgets, count);
 	json_put_u64(usage, "admitted_total", t->admitted_total);
-	json_put_u64(rejected, "rate", t->rejected_total.rate);
-	json_put_u64(rejected, "budget", t->rejected_total.budget);
-	json_put_u64(rejected, "kernels", t->rejected_total.kernels);
-	json_put_u64(rejected, "gpu_memory", t->rejected_total.gpu_memory);
-	json_put(usage, "rejected_total", rejected);
+	json_put(usage, "rejected_total", rejected_of(&t->rejected_total));
+	json_put(usage, "shadow_rejected_total", rejected_of(&t->shadow_rejected_total));
+	json_put_u64(usage, "suspended_rejected_total", t->suspended_rejected_total);
 	json_put_u64(usage, "gpu_ns_total", tenant->gpu_ns);
+	put_signed(usage, "corrected_ns", tenant->corrected_ns);
 	json_put_u64(usage, "unattributed_ns", t->unattributed_ns);
+	json_put_u64(usage, "reserved_ns", tenant->reserved_ns);
 	json_put_u64(usage, "messages_this_second", t->messages_this_second);
 	json_put_count(usage, "kernels", t->kernels);
 	json_put_u64(usage, "gpu_memory_bytes", t->gpu_memory_bytes);
+	json_put_count(alerted, "rate", t->alerted_rate);
+	json_put_count(alerted, "kernels", t->alerted_kernels);
+	json_put_count(alerted, "gpu_memory", t->alerted_gpu_memory);
+	json_put(usage, "alerted_percent", alerted);
 	json_put(m, "usage", usage);
 	json_write(out, m);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
+#include "rates.h"
+#include "common/thresholds.h"
 #include "common/units.h"
 
 #include <stdio.h>
@@ -33,7 +35,6 @@ static int parse_mode(const char *text, uint64_t *value, struct units_fault *fau
 }
 
 const struct form
-	a_rate = { units_parse_rate, "a rate is like 5000/s, 5k/s, or unlimited" },
 	a_kernel_count = { parse_kernels, "a whole number, at most 4294967294, or unlimited" },
 	a_size = { units_parse_size,
 	           "a size is like 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes), or unlimited" },
@@ -41,6 +42,11 @@ const struct form
 	               "a duration is like 250ms, 1.5s, 1h30m, or unlimited" },
 	a_mode = { parse_mode, "a mode is octal, like 0660" },
 	an_id = { units_parse_id, "an id is decimal or 0x..., at most 18446744073709551615" };
+
+_Static_assert(UNITS_NEVER == (int)K2K_RENEWAL_NEVER && UNITS_HOUR == (int)K2K_RENEWAL_HOUR &&
+                       UNITS_DAY == (int)K2K_RENEWAL_DAY && UNITS_WEEK == (int)K2K_RENEWAL_WEEK &&
+                       UNITS_MONTH == (int)K2K_RENEWAL_MONTH,
+               "units.h has the library's numbers");
 
 static bool refuse(struct ctl *ctl, const char *what, const char *text,
                    const struct units_fault *fault, const char *forms)
@@ -122,6 +128,34 @@ bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t 
 	return arg_value(ctl, what, text, &a_duration, ns);
 }
 
+bool arg_renewing(struct ctl *ctl, const char *what, const char *text, uint64_t *ns,
+                  uint32_t *renewal)
+{
+	struct units_fault fault;
+
+	return !units_parse_renewing(text, ns, renewal, &fault) ||
+	       refuse(ctl, what, text, &fault,
+	              "a budget is a duration like 1h30m, 10h/day (hour, week, month), or "
+	              "unlimited");
+}
+
+bool arg_period_rate(struct ctl *ctl, const char *text, uint64_t *rate, uint32_t *period)
+{
+	struct units_fault fault;
+
+	return !units_parse_rate(text, rate, period, &fault) ||
+	       refuse(ctl, "--rate", text, &fault, RATE_FORM);
+}
+
+bool arg_correction(struct ctl *ctl, const char *what, const char *text, int64_t *ns)
+{
+	struct units_fault fault;
+
+	return !units_parse_signed_duration(text, ns, &fault) ||
+	       refuse(ctl, what, text, &fault,
+	              "a correction is a duration with a sign, like -1h30m or +5s");
+}
+
 bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *ns)
 {
 	char seconds[64];
@@ -167,7 +201,8 @@ bool arg_mode(struct ctl *ctl, const char *what, const char *text, uint32_t *mod
 	return true;
 }
 
-static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask)
+static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask,
+                         struct rate_kept *kept)
 {
 	const char *const *given = ctl->option;
 	uint64_t kernels;
@@ -177,12 +212,8 @@ static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mas
 			*quota = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
 		*mask |= K2K_UPDATE_RATE | K2K_UPDATE_KERNELS | K2K_UPDATE_GPU_MEMORY;
 	}
-	if (given[OPT_RATE]) {
-		if (!arg_value(ctl, "--rate", given[OPT_RATE], &a_rate,
-		               &quota->max_messages_per_sec))
-			return false;
-		*mask |= K2K_UPDATE_RATE;
-	}
+	if (!arg_rate(ctl, quota, mask, kept))
+		return false;
 	if (given[OPT_KERNELS]) {
 		if (!arg_value(ctl, "--kernels", given[OPT_KERNELS], &a_kernel_count, &kernels))
 			return false;
@@ -198,30 +229,65 @@ static bool quota_limits(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mas
 	return true;
 }
 
+/* An empty name means none. */
+static void quota_mode(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask)
+{
+	const char *const *given = ctl->option;
+
+	if (given[OPT_NAME]) {
+		quota->name = given[OPT_NAME][0] ? given[OPT_NAME] : NULL;
+		*mask |= K2K_UPDATE_NAME;
+	}
+	if (given[OPT_SHADOW]) {
+		quota->shadow = !strcasecmp(given[OPT_SHADOW], "on");
+		*mask |= K2K_UPDATE_SHADOW;
+	}
+}
+
+static bool quota_alerts(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask)
+{
+	for (size_t i = 0; i < ctl->alert_count; i++)
+		if (!thresholds_parse(quota->alerts, ctl->alerts[i])) {
+			fail_usage(ctl, "--alert '%.60s': must be %s", ctl->alerts[i],
+			           THRESHOLDS_FORM);
+			return false;
+		}
+	if (ctl->alert_count)
+		*mask |= K2K_UPDATE_ALERTS;
+	return true;
+}
+
 static bool quota_budgets(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask)
 {
 	struct k2k_budget *budgets;
+	struct k2k_budget_terms *terms;
 	struct units_fault fault;
 
 	if (!ctl->budget_count)
 		return true;
 	budgets = check_memory(calloc(ctl->budget_count, sizeof(*budgets)));
+	terms = check_memory(calloc(ctl->budget_count, sizeof(*terms)));
 	for (size_t i = 0; i < ctl->budget_count; i++)
 		if (units_parse_budget(ctl->budgets[i], &budgets[i].engagement_id,
-		                       &budgets[i].budget_ns, &fault)) {
+		                       &budgets[i].budget_ns, &terms[i].renewal, &fault)) {
 			free(budgets);
+			free(terms);
 			return refuse(ctl, "--budget", ctl->budgets[i], &fault,
-			              "a budget is ENGAGEMENT=DURATION, like 7=1h30m");
+			              "a budget is ENGAGEMENT=DURATION, like 7=1h30m or 7=10h/day");
 		}
 	quota->budgets = budgets;
+	quota->budget_terms = terms;
 	quota->budget_count = (uint32_t)ctl->budget_count;
 	*mask |= K2K_UPDATE_BUDGETS;
 	return true;
 }
 
-bool arg_quota(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask)
+bool arg_quota(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask, struct rate_kept *kept)
 {
 	*quota = (struct k2k_quota)K2K_QUOTA_STANDARD;
 	*mask = 0;
-	return quota_limits(ctl, quota, mask) && quota_budgets(ctl, quota, mask);
+	if (!quota_limits(ctl, quota, mask, kept))
+		return false;
+	quota_mode(ctl, quota, mask);
+	return quota_alerts(ctl, quota, mask) && quota_budgets(ctl, quota, mask);
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit_text.h"
+#include "common/audit_event.h"
+#include "common/rings.h"
+#include "common/thresholds.h"
 #include "common/units.h"
+#include "rates.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -54,8 +58,12 @@ static void add_rejection(char text[AUDIT_TEXT], const struct k2k_audit_record *
 	                                                             : print_plain;
 	char number[UNITS_TEXT];
 
-	if (r->kind != K2K_AUDIT_KIND_UNKNOWN_TENANT) {
-		add_value(text, "", print, r->used);
+	if (r->flags & K2K_AUDIT_SHADOW)
+		add(text, "in shadow, passed: ");
+	if (r->kind == K2K_AUDIT_KIND_SUSPENDED) {
+		add(text, "the tenant is suspended");
+	} else if (r->kind != K2K_AUDIT_KIND_UNKNOWN_TENANT) {
+		add(text, "%s", r->used == K2K_UNLIMITED ? "unlimited" : print(number, r->used));
 		add(text, " of %s used",
 		    r->limit == K2K_UNLIMITED ? "unlimited" : print(number, r->limit));
 	}
@@ -70,6 +78,24 @@ static void add_cross_tenant(char text[AUDIT_TEXT], const struct k2k_audit_recor
 	add_tag(text, &r->tag);
 }
 
+static const char *on_off(const struct k2k_audit_record *r, uint64_t mode)
+{
+	return r->values[K2K_AUDIT_REGISTER_MODE] & mode ? "on" : "off";
+}
+
+static void add_rate(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	struct rate rate = { .number = r->values[K2K_AUDIT_REGISTER_RATE],
+		             .burst = r->values[K2K_AUDIT_REGISTER_BURST],
+		             .period = event_period(r),
+		             .policy = r->values[K2K_AUDIT_REGISTER_MODE] & K2K_AUDIT_MODE_BUCKET
+		                               ? K2K_RATE_BUCKET
+		                               : K2K_RATE_WINDOW };
+	char number[RATE_TEXT];
+
+	add(text, "rate %s", rate_print(number, &rate));
+}
+
 static void add_definition(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 {
 	uint64_t mask = r->values[K2K_AUDIT_REGISTER_MASK];
@@ -77,7 +103,7 @@ static void add_definition(char text[AUDIT_TEXT], const struct k2k_audit_record 
 	uint64_t budgets = r->values[K2K_AUDIT_REGISTER_BUDGETS];
 
 	if (mask & K2K_UPDATE_RATE)
-		add_value(text, "rate ", units_print_rate, r->values[K2K_AUDIT_REGISTER_RATE]);
+		add_rate(text, r);
 	if (mask & K2K_UPDATE_KERNELS)
 		add_value(text, "kernels ", print_plain,
 		          kernels == K2K_UNLIMITED_KERNELS ? K2K_UNLIMITED : kernels);
@@ -86,6 +112,21 @@ static void add_definition(char text[AUDIT_TEXT], const struct k2k_audit_record 
 		          r->values[K2K_AUDIT_REGISTER_GPU_MEMORY]);
 	if ((mask & K2K_UPDATE_BUDGETS) && budgets)
 		add_value(text, "budgets ", print_plain, budgets);
+	if (mask & K2K_UPDATE_NAME)
+		add(text, "%sname %s", text[0] ? ", " : "", r->source[0] ? r->source : "none");
+	if (mask & K2K_UPDATE_SHADOW)
+		add(text, "%sshadow %s", text[0] ? ", " : "", on_off(r, K2K_AUDIT_MODE_SHADOW));
+	if (mask & K2K_UPDATE_SUSPENDED)
+		add(text, "%ssuspended %s", text[0] ? ", " : "",
+		    on_off(r, K2K_AUDIT_MODE_SUSPENDED));
+	if (mask & K2K_UPDATE_ALERTS) {
+		uint8_t alerts[K2K_ALERTS_MAX];
+		char list[THRESHOLDS_TEXT];
+
+		thresholds_unpack(alerts, r->values[K2K_AUDIT_REGISTER_ALERTS]);
+		add(text, "%salerts %s", text[0] ? ", " : "",
+		    alerts[0] ? thresholds_print(list, alerts) : "none");
+	}
 }
 
 static void add_totals(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
@@ -111,6 +152,31 @@ static void add_dead(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 	    units_print_size(size, r->values[K2K_AUDIT_DEAD_GPU_MEMORY]));
 }
 
+static void add_correction(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	char ns[UNITS_TEXT], sum[UNITS_TEXT];
+
+	add_value(text, "engagement ", print_plain, r->tag.engagement_id);
+	add(text, "by %s, in all %s: '%s'",
+	    units_print_signed_duration(ns, (int64_t)r->values[K2K_AUDIT_CORRECTION_NS]),
+	    units_print_signed_duration(sum, (int64_t)r->values[K2K_AUDIT_CORRECTION_SUM_NS]),
+	    r->source);
+}
+
+static void add_alert(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
+{
+	uint64_t limit = r->values[K2K_AUDIT_ALERT_LIMIT];
+	unit_printer *print = limit == K2K_ALERT_BUDGET       ? units_print_duration
+	                      : limit == K2K_ALERT_GPU_MEMORY ? units_print_size
+	                                                      : print_plain;
+	char number[UNITS_TEXT];
+
+	add(text, "%s at %" PRIu64 "%%: %s", threshold_limit_name(limit),
+	    r->values[K2K_AUDIT_ALERT_PERCENT], print(number, r->used));
+	add(text, " of %s used", print(number, r->limit));
+	add_tag(text, &r->tag);
+}
+
 const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 {
 	text[0] = 0;
@@ -120,6 +186,7 @@ const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 	case K2K_AUDIT_KIND_BUDGET:
 	case K2K_AUDIT_KIND_KERNELS:
 	case K2K_AUDIT_KIND_GPU_MEMORY:
+	case K2K_AUDIT_KIND_SUSPENDED:
 	case K2K_AUDIT_KIND_UNKNOWN_TENANT: add_rejection(text, r); break;
 	case K2K_AUDIT_KIND_REGISTER:
 	case K2K_AUDIT_KIND_UPDATE: add_definition(text, r); break;
@@ -128,6 +195,17 @@ const char *audit_text(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 	case K2K_AUDIT_KIND_BUDGET_CHANGE:
 		add_value(text, "engagement ", print_plain, r->tag.engagement_id);
 		add_value(text, "budget ", units_print_duration, r->limit);
+		if (r->values[K2K_AUDIT_BUDGET_RENEWAL] > K2K_RENEWAL_NEVER)
+			add(text, "each %s",
+			    units_renewal_name((uint32_t)r->values[K2K_AUDIT_BUDGET_RENEWAL]));
+		break;
+	case K2K_AUDIT_KIND_CORRECTION: add_correction(text, r); break;
+	case K2K_AUDIT_KIND_ALERT: add_alert(text, r); break;
+	case K2K_AUDIT_KIND_BUDGET_RENEWED:
+		add_value(text, "engagement ", print_plain, r->tag.engagement_id);
+		add_value(text, "period ", print_plain, r->values[K2K_AUDIT_RENEWED_PERIOD]);
+		add_value(text, "closed with ", units_print_duration,
+		          r->values[K2K_AUDIT_RENEWED_CLOSED_USED_NS]);
 		break;
 	case K2K_AUDIT_KIND_BROKER_DEAD: add_dead(text, r); break;
 	case K2K_AUDIT_KIND_CREATED:
@@ -155,10 +233,11 @@ const char *audit_ring_name(char text[AUDIT_TEXT], uint32_t ring)
 {
 	if (ring == K2K_AUDIT_RING_ADMIN)
 		snprintf(text, AUDIT_TEXT, "admin");
-	else if (ring >= K2K_AUDIT_RING_SECURITY)
-		snprintf(text, AUDIT_TEXT, "s%" PRIu32, ring - K2K_AUDIT_RING_SECURITY);
-	else
-		snprintf(text, AUDIT_TEXT, "%" PRIu32, ring);
+	else if (K2K_AUDIT_RING_IS_SECURITY(ring))
+		snprintf(text, AUDIT_TEXT, "s%" PRIu32, K2K_AUDIT_RING_SLOT(ring));
+	else /* "64" is the number of the administrators' ring */
+		snprintf(text, AUDIT_TEXT, "%s%" PRIu32, ring < K2K_AUDIT_RINGS ? "" : "r",
+		         K2K_AUDIT_RING_SLOT(ring));
 	return text;
 }
 
@@ -167,7 +246,7 @@ bool audit_ring_parse(const char *text, size_t length, uint32_t *ring)
 {
 	char name[AUDIT_TEXT], number[8];
 
-	for (uint32_t i = 0; i < K2K_AUDIT_RINGS; i++) {
+	for (uint32_t i = 0; i < RINGS_MOST; i++) {
 		snprintf(number, sizeof(number), "%" PRIu32, i);
 		audit_ring_name(name, i);
 		if ((strlen(name) == length && !strncasecmp(name, text, length)) ||

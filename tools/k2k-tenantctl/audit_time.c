@@ -42,7 +42,7 @@ static const char *take_zone(const char *at, int64_t *offset_s)
 	return at + 1 + length;
 }
 
-static bool parse_date(const char *text, uint64_t *wall_ns)
+bool when_parse_date(const char *text, uint64_t *wall_ns)
 {
 	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
 		                             "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
@@ -84,7 +84,7 @@ bool when_parse(struct ctl *ctl, const char *option, const char *text, struct wh
 		when->monotonic_ns = ago < monotonic_ns ? monotonic_ns - ago : 0;
 		return true;
 	}
-	if (!parse_date(text, &when->wall_ns)) {
+	if (!when_parse_date(text, &when->wall_ns)) {
 		fail_usage(ctl,
 		           "%s '%.100s': no such time; it is like 2026-11-29T18:00:00Z, 2026-11-29 "
 		           "18:00 (UTC), or 10m for ten minutes ago",

@@ -21,6 +21,8 @@ struct when {
  * of the T, lack seconds or the whole time, and end like +01:00. Without a zone it is UTC.
  */
 bool when_parse(struct ctl *ctl, const char *option, const char *text, struct when *when);
+/* Only a date. False: it is none; nothing is reported. */
+bool when_parse_date(const char *text, uint64_t *wall_ns);
 bool when_is_before(const struct k2k_audit_record *record, const struct when *when);
 bool when_is_after(const struct k2k_audit_record *record, const struct when *when);
 

@@ -12,7 +12,7 @@
  * After a kill in 4 or 5, each tenant is as before or as the document says. Apply again.
  */
 #include "commands.h"
-#include "plan.h"
+#include "plan_names.h"
 #include "progress.h"
 
 #include <inttypes.h>
@@ -37,6 +37,8 @@ static int compare_only(struct ctl *ctl, bool prune, int differs, const char *fl
 		exit_code = plan_make(ctl, reg, &document, prune, &plan);
 		if (!exit_code && prune && differs == EXIT_DONE)
 			exit_code = plan_check_prune(ctl, &document, &plan);
+		if (!exit_code && differs == EXIT_DONE)
+			exit_code = plan_check_names(ctl, &document, &plan);
 		if (!exit_code && differs == EXIT_DONE)
 			exit_code = plan_check_room(ctl, reg, &document, &plan);
 		k2k_registry_close(&reg);
@@ -122,47 +124,20 @@ static int prune(struct ctl *ctl, struct k2k_registry **reg, const struct plan *
 	return exit_code ? EXIT_PARTLY : 0;
 }
 
-/* One call for everything that differs. Removes budgets that the entry does not name. */
-static int change_tenant(struct k2k_registry *reg, const struct plan *plan,
-                         const struct document *d, const struct step *s)
-{
-	const struct entry *e = s->entry;
-	struct limit_changes changes;
-	struct k2k_budget *budgets;
-	struct k2k_quota quota = {
-		.size = sizeof(quota),
-		.max_messages_per_sec = e->rate,
-		.max_gpu_memory_bytes = e->gpu_memory_bytes,
-		.max_concurrent_kernels = e->kernels,
-	};
-	int code;
-
-	plan_changes(plan, d, s, &changes);
-	budgets = check_memory(calloc(changes.count + 1, sizeof(*budgets)));
-	for (size_t i = 0; i < changes.count; i++)
-		if (changes.list[i].limit == LIMIT_BUDGET)
-			budgets[quota.budget_count++] = (struct k2k_budget){
-				changes.list[i].engagement, changes.list[i].after
-			};
-	quota.budgets = budgets;
-	code = s->action == UPDATE ? k2k_tenant_update(reg, e->id, &quota, limits_mask(&changes))
-	                           : k2k_tenant_register(reg, e->id, &quota);
-	free(budgets);
-	limits_free(&changes);
-	return code;
-}
-
 /* `applied` counts each change right after it is made. */
 static int carry_out(struct ctl *ctl, struct k2k_registry *reg, const struct plan *plan,
                      const struct document *d, struct applied *applied)
 {
 	struct progress progress;
 	size_t done = 0;
-	int code = 0;
+	k2k_tenant_id id;
+	int code = plan_free_names(reg, d, plan, &id);
 
+	if (code)
+		return fail_tenant(ctl, code, id, false);
 	progress_begin(&progress, ctl, "applying", plan->count);
 	for (; done < plan->count; done++) {
-		code = change_tenant(reg, plan, d, &plan->steps[done]);
+		code = plan_carry_out(reg, plan, d, &plan->steps[done]);
 		if (code)
 			break;
 		*(plan->steps[done].action == UPDATE ? &applied->updated
@@ -256,6 +231,8 @@ static int apply(struct ctl *ctl, struct k2k_registry **reg, const struct docume
 	plan_note_origin(ctl, *reg, d);
 	if (!exit_code && pruning)
 		exit_code = plan_check_prune(ctl, d, &plan);
+	if (!exit_code)
+		exit_code = plan_check_names(ctl, d, &plan);
 	if (!exit_code)
 		exit_code = plan_check_room(ctl, *reg, d, &plan);
 	if (!exit_code)

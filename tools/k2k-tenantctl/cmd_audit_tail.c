@@ -43,8 +43,8 @@ struct tail {
 	uint64_t others_ns;
 
 	struct k2k_registry *reg;
-	struct k2k_audit_cursor cursor;
-	struct k2k_audit_stats start;
+	struct ring_cursor at;
+	struct ring_stats start;
 	struct list list; /* not for JSON */
 };
 
@@ -69,8 +69,8 @@ static bool read_ring(struct tail *tail, const char *text, size_t length)
 	if (audit_ring_parse(text, length, &tail->ring))
 		return true;
 	fail_usage(tail->ctl,
-	           "--since '%.100s': no such ring; there are 0 to 63 (of a broker), s0 to s63 "
-	           "(its security events), and admin",
+	           "--since '%.100s': no such ring; there are 0 to 63 and r64 to r1023 (of a "
+	           "broker), s0 to s1023 (its security events), and admin",
 	           text);
 	return false;
 }
@@ -139,24 +139,41 @@ static int fail_registry(struct ctl *ctl, int code)
  */
 static int find_event(struct tail *tail, struct k2k_audit_record *records)
 {
-	struct k2k_audit_cursor cursor = tail->cursor;
+	struct ring_cursor at;
 	size_t count;
 	int code;
 
-	for (uint32_t i = 0; i < K2K_AUDIT_RINGS; i++)
+	cursor_copy(&at, &tail->at);
+	for (uint32_t i = 0; i < RINGS_MOST; i++)
 		if (i != tail->ring)
-			cursor.next[i] = tail->start.newest[i] + 1;
+			*cursor_next(&at, i) = ring_newest(&tail->start, i) + 1;
 	*records = (struct k2k_audit_record){ .size = sizeof(*records) };
-	code = k2k_audit_read(tail->reg, &cursor, K2K_AUDIT_OPEN_TOO, records, BATCH, &count);
+	code = k2k_audit_read(tail->reg, &at.cursor, K2K_AUDIT_OPEN_TOO, records, BATCH, &count);
 	if (code)
 		return code;
-	tail->others_ns = tail->number > tail->start.newest[tail->ring] ? clock_ns(CLOCK_MONOTONIC)
-	                                                                : 0;
+	tail->others_ns = tail->number > ring_newest(&tail->start, tail->ring)
+	                          ? clock_ns(CLOCK_MONOTONIC)
+	                          : 0;
 	for (size_t i = 0; i < count; i++)
 		if (records[i].ring == tail->ring && records[i].sequence == tail->number &&
 		    !(records[i].flags & K2K_AUDIT_LOST))
 			tail->others_ns = records[i].monotonic_ns;
 	return 0;
+}
+
+/* The exit code: does the registry have the broker whose ring --since names? */
+static int check_ring(const struct tail *tail)
+{
+	struct k2k_registry_info info = { .size = sizeof(info) };
+	int code = k2k_registry_info(tail->reg, &info);
+
+	if (code)
+		return fail_registry(tail->ctl, code);
+	if (tail->ring == K2K_AUDIT_RING_ADMIN ||
+	    K2K_AUDIT_RING_SLOT(tail->ring) < info.max_brokers)
+		return 0;
+	return fail_usage(tail->ctl, "--since: the registry has the rings of %" PRIu64 " brokers",
+	                  info.max_brokers);
 }
 
 /* Returns the exit code. */
@@ -165,18 +182,20 @@ static int begin(struct tail *tail, struct k2k_audit_record *records)
 	uint64_t newest;
 	int code;
 
-	tail->cursor = (struct k2k_audit_cursor)K2K_AUDIT_CURSOR_INIT;
-	tail->start.size = sizeof(tail->start);
-	code = k2k_audit_stats(tail->reg, &tail->start);
+	cursor_begin(&tail->at);
+	code = ring_stats_read(tail->reg, &tail->start);
 	if (code)
 		return fail_registry(tail->ctl, code);
-	for (uint32_t i = 0; i < K2K_AUDIT_RINGS && tail->since == SINCE_NUMBER; i++)
-		tail->cursor.next[i] = tail->number <= tail->start.newest[i]
-		                               ? tail->number
-		                               : tail->start.newest[i] + 1;
+	for (uint32_t i = 0; i < RINGS_MOST && tail->since == SINCE_NUMBER; i++) {
+		newest = ring_newest(&tail->start, i);
+		*cursor_next(&tail->at, i) = tail->number <= newest ? tail->number : newest + 1;
+	}
 	if (tail->since != SINCE_EVENT)
 		return 0;
-	newest = tail->start.newest[tail->ring];
+	code = check_ring(tail);
+	if (code)
+		return code;
+	newest = ring_newest(&tail->start, tail->ring);
 	if (tail->number > newest && tail->number - newest > 1) {
 		char name[AUDIT_TEXT];
 
@@ -185,7 +204,7 @@ static int begin(struct tail *tail, struct k2k_audit_record *records)
 			"--since: there is no event %s yet; the newest of this ring is %" PRIu64,
 			audit_event_name(name, tail->ring, tail->number), newest);
 	}
-	tail->cursor.next[tail->ring] = tail->number;
+	*cursor_next(&tail->at, tail->ring) = tail->number;
 	code = find_event(tail, records);
 	return code ? fail_registry(tail->ctl, code) : 0;
 }
@@ -219,7 +238,7 @@ static bool is_wanted(const struct tail *tail, const struct k2k_audit_record *r)
 {
 	if (is_damaged(r))
 		return true;
-	if (!tail->follow && r->sequence > tail->start.newest[r->ring])
+	if (!tail->follow && r->sequence > ring_newest(&tail->start, r->ring))
 		return false;
 	if (tail->since == SINCE_TIME && when_is_before(r, &tail->from))
 		return false;
@@ -379,13 +398,13 @@ static int read_batch(struct tail *tail, struct k2k_audit_record *records, bool 
 	int code;
 
 	*records = (struct k2k_audit_record){ .size = sizeof(*records) };
-	code = k2k_audit_read(tail->reg, &tail->cursor, flags, records, BATCH, &count);
+	code = k2k_audit_read(tail->reg, &tail->at.cursor, flags, records, BATCH, &count);
 	if (code)
 		return code;
 	for (size_t i = 0; i < count; i++) {
 		if (is_wanted(tail, &records[i]))
 			(tail->kept ? keep_event : print_event)(tail, &records[i]);
-		newer += records[i].sequence > tail->start.newest[records[i].ring];
+		newer += records[i].sequence > ring_newest(&tail->start, records[i].ring);
 	}
 	/* without -f, end even if others write faster than this reads */
 	*all = !count || (!tail->follow && newer == count);
@@ -410,7 +429,7 @@ static int run(struct tail *tail, struct k2k_audit_record *records)
 		else
 			list_page(&tail->list);
 		if (!ferror(stdout))
-			code = k2k_audit_wait(tail->reg, &tail->cursor, UINT64_MAX);
+			code = k2k_audit_wait(tail->reg, &tail->at.cursor, UINT64_MAX);
 		/* read its last events first; the next read fails as well */
 		if (code == K2K_EFENCED)
 			code = 0;

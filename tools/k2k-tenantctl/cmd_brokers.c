@@ -102,7 +102,12 @@ static int compare_leases(const void *a, const void *b)
 
 	if (x->id != y->id)
 		return x->id < y->id ? -1 : 1;
-	return (x->slot > y->slot) - (x->slot < y->slot);
+	if (x->slot != y->slot)
+		return x->slot < y->slot ? -1 : 1;
+	/* what is reserved comes after what is held */
+	if (!x->reserved_ns != !y->reserved_ns)
+		return x->reserved_ns ? 1 : -1;
+	return (x->engagement_id > y->engagement_id) - (x->engagement_id < y->engagement_id);
 }
 
 static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, size_t count)
@@ -110,14 +115,20 @@ static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, s
 	struct list list;
 
 	list_begin(&list, ctl, &leases_table, NULL);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		const struct value engagement = { .number = leases[i].engagement_id,
+			                          .none = !leases[i].reserved_ns };
+
 		list_row(&list, (const struct value[COL_LEASE_COUNT]){
 					[COL_LEASE_TENANT] = NUMBER(leases[i].id),
 					[COL_LEASE_SLOT] = NUMBER(leases[i].slot),
 					[COL_LEASE_PID] = NUMBER(leases[i].pid),
 					[COL_LEASE_KERNELS] = NUMBER(leases[i].kernels),
 					[COL_LEASE_MEMORY] = NUMBER(leases[i].gpu_memory_bytes),
+					[COL_LEASE_ENGAGEMENT] = engagement,
+					[COL_LEASE_RESERVED] = NUMBER(leases[i].reserved_ns),
 				});
+	}
 	list_end(&list);
 }
 

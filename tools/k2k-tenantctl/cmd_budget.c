@@ -29,7 +29,8 @@ static int would_change(struct k2k_registry *reg, k2k_tenant_id id, const struct
 	if (set)
 		snprintf(w->text, sizeof(w->text),
 		         "budget of tenant %" PRIu64 ", engagement %" PRIu64 " to %s", id,
-		         change->engagement, units_print_duration(unit, change->budget_ns));
+		         change->engagement,
+		         units_print_renewing(unit, change->budget_ns, change->renewal));
 	else if (there)
 		snprintf(w->text, sizeof(w->text),
 		         "budget of tenant %" PRIu64 ", engagement %" PRIu64, id,
@@ -48,7 +49,8 @@ static int change_one(struct k2k_registry *reg, k2k_tenant_id id, const struct c
 	struct k2k_quota quota = K2K_QUOTA_STANDARD;
 
 	if (change->budget_ns != K2K_UNLIMITED)
-		return k2k_budget_set(reg, id, change->engagement, change->budget_ns);
+		return k2k_budget_set_renewing(reg, id, change->engagement, change->budget_ns,
+		                               change->renewal);
 	if (!change->if_missing)
 		return k2k_budget_unset(reg, id, change->engagement);
 	quota.budgets = &unlimited;
@@ -69,7 +71,7 @@ int cmd_budget_set(struct ctl *ctl)
 
 	if (!arg_tenant_to_change(ctl, ctl->arguments[0], &id) ||
 	    !arg_id(ctl, "ENG", ctl->arguments[1], &change.engagement) ||
-	    !arg_duration(ctl, "DUR", ctl->arguments[2], &change.budget_ns))
+	    !arg_renewing(ctl, "DUR", ctl->arguments[2], &change.budget_ns, &change.renewal))
 		return EXIT_USAGE;
 	return change_budget(ctl, id, &change);
 }
@@ -105,10 +107,23 @@ static void print_budgets(struct ctl *ctl, const struct k2k_budget_info *budgets
 			[COL_BUDGET_ENGAGEMENT] = NUMBER(budgets[i].engagement_id),
 			[COL_BUDGET_BUDGET] = NUMBER(budgets[i].budget_ns),
 			[COL_BUDGET_USED] = NUMBER(budgets[i].used_ns),
+			[COL_BUDGET_RESERVED] = NUMBER(budgets[i].reserved_ns),
+			[COL_BUDGET_RENEWAL] = TEXT(units_renewal_name(budgets[i].renewal)),
+			[COL_BUDGET_PERIOD] = NUMBER(budgets[i].period),
+			[COL_BUDGET_BEGAN] = NUMBER(UINT64_MAX),
+			[COL_BUDGET_RENEWS] = NUMBER(UINT64_MAX),
+			[COL_BUDGET_CORRECTED] = NUMBER((uint64_t)budgets[i].corrected_ns),
+			[COL_BUDGET_ALERTED] = NUMBER(budgets[i].alerted),
 		};
 
+		if (budgets[i].period) {
+			values[COL_BUDGET_BEGAN] = NUMBER(budgets[i].began_at_ns);
+			values[COL_BUDGET_RENEWS] = NUMBER(budgets[i].renews_at_ns);
+		}
 		if (budgets[i].used_ns >= budgets[i].budget_ns)
 			values[COL_BUDGET_USED].color = "red";
+		else if (budgets[i].reserved_ns >= budgets[i].budget_ns - budgets[i].used_ns)
+			values[COL_BUDGET_RESERVED].color = "red";
 		list_row(&list, values);
 	}
 	list_end(&list);

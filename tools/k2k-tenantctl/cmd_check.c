@@ -64,10 +64,10 @@ int cmd_check(struct ctl *ctl)
 			print_findings(ctl, findings, count);
 		if (count)
 			note(ctl,
-			     "registry '%s': %zu findings; '" CTL_NAME
+			     "registry '%s': %zu finding%s; '" CTL_NAME
 			     " -r %s repair' finishes what a killed process left, and cuts out "
 			     "corruption",
-			     ctl->registry, count, ctl->registry);
+			     ctl->registry, count, count == 1 ? "" : "s", ctl->registry);
 		free(findings);
 	}
 	k2k_registry_close(&reg);

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- init ----------------------------------------------------------------- */
@@ -34,6 +35,8 @@ static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 		{ OPT_MAX_BUDGETS, "--max-budgets", &options->max_budgets, UINT64_C(1) << 28 },
 		{ OPT_AUDIT_EVENTS, "--audit-events", &options->max_audit_events,
 		  UINT64_C(1) << 16 },
+		{ OPT_MAX_BROKERS, "--max-brokers", &options->max_brokers, K2K_BROKERS_MOST },
+		{ OPT_MAX_KERNELS, "--max-kernels", &options->max_kernels, UINT64_C(1) << 28 },
 	};
 
 	*options = (struct k2k_create_options)K2K_CREATE_OPTIONS_INIT;
@@ -55,6 +58,8 @@ static bool parse_create(struct ctl *ctl, struct k2k_create_options *options)
 	}
 	if (ctl->option[OPT_REQUIRE_AUDIT])
 		options->flags |= K2K_CREATE_REQUIRE_AUDIT;
+	if (ctl->option[OPT_STRICT])
+		options->flags |= K2K_CREATE_STRICT;
 	if (ctl->option[OPT_GROUP]) {
 		if (!parse_group(ctl, ctl->option[OPT_GROUP], &options->gid))
 			return false;
@@ -77,6 +82,8 @@ static int print_plan(struct ctl *ctl, const struct k2k_create_options *options)
 		{ "max_leases", "leases", KIND_COUNT, 0 },
 		{ "max_budgets", "budgets", KIND_COUNT, 0 },
 		{ "max_audit_events", "audit events", KIND_COUNT, 0 },
+		{ "max_brokers", "brokers", KIND_COUNT, 0 },
+		{ "max_kernels", "kernels", KIND_COUNT, 0 },
 	};
 	struct k2k_registry_plan plan = { .size = sizeof(plan) };
 	int code = k2k_registry_plan(options, &plan);
@@ -96,6 +103,8 @@ static int print_plan(struct ctl *ctl, const struct k2k_create_options *options)
 			     NUMBER(plan.max_leases),
 			     NUMBER(plan.max_budgets),
 			     NUMBER(plan.max_audit_events),
+			     NUMBER(plan.max_brokers),
+			     NUMBER(plan.max_kernels),
 		     },
 	             sizeof(fields) / sizeof(fields[0]));
 	return EXIT_DONE;
@@ -162,10 +171,13 @@ static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg,
 		  plan.max_budgets },
 		{ OPT_AUDIT_EVENTS, "max_audit_events", "%" PRIu64, info.max_audit_events,
 		  plan.max_audit_events },
+		{ OPT_MAX_BROKERS, "max_brokers", "%" PRIu64, info.max_brokers, plan.max_brokers },
+		{ OPT_MAX_KERNELS, "max_kernels", "%" PRIu64, info.max_kernels, plan.max_kernels },
 		{ OPT_MODE, "live_mode", "%04" PRIo64, info.live_mode & 07777, asked->mode },
 		{ OPT_GROUP, "owner_gid", "%" PRIu64, info.owner_gid, asked->gid },
 		{ OPT_REQUIRE_AUDIT, "require_audit", "%" PRIu64,
 		  (info.flags & K2K_INFO_REQUIRE_AUDIT) != 0, 1 },
+		{ OPT_STRICT, "strict", "%" PRIu64, (info.flags & K2K_INFO_STRICT) != 0, 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -224,6 +236,21 @@ int cmd_init(struct ctl *ctl)
 
 /* ---- info ----------------------------------------------------------------- */
 
+static int sum_reserved(struct k2k_registry *reg, uint64_t *ns)
+{
+	struct k2k_usage_info *usage;
+	size_t count;
+	int code = fetch_list(reg, LIST_USAGE, K2K_TENANT_UNSPECIFIED, (void **)&usage, &count);
+
+	if (code)
+		return code;
+	for (size_t i = 0; i < count; i++)
+		if (__builtin_add_overflow(*ns, usage[i].reserved_ns, ns))
+			*ns = UINT64_MAX;
+	free(usage);
+	return 0;
+}
+
 static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *differences)
 {
 	static const struct field fields[] = {
@@ -245,6 +272,7 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		{ "grace_token", "grace-period token", KIND_ID, 0 },
 		{ "unknown_tenant_total", "unknown tenants", KIND_TOTAL, 0 },
 		{ "cross_tenant_total", "cross-tenant attempts", KIND_TOTAL, 0 },
+		{ "reserved_ns", "GPU time reserved", KIND_NS, 0 },
 		{ NULL, "tenants", KIND_TEXT, 0 },
 		{ NULL, "engagements", KIND_TEXT, 0 },
 		{ NULL, "leases", KIND_TEXT, 0 },
@@ -262,7 +290,10 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		{ "tables.budgets.retired", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.capacity", NULL, KIND_COUNT, 0 },
 		{ "max_audit_events", "audit events", KIND_COUNT, 0 },
+		{ "max_brokers", NULL, KIND_COUNT, 0 },
 		{ "require_audit", "audit required", KIND_BOOL, 0 },
+		{ "max_kernels", "kernels", KIND_COUNT, 0 },
+		{ "strict", NULL, KIND_BOOL, 0 },
 		{ "differences", NULL, KIND_JSON, 0 },
 	};
 	struct k2k_registry_info info = { .size = sizeof(info) };
@@ -270,13 +301,16 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		                              &info.budgets };
 	char full[4][96], defs_mode[16], live_mode[16], owner[USER_TEXT], group[USER_TEXT],
 		brokers[32];
+	uint64_t reserved_ns = 0;
 	int code = k2k_registry_info(reg, &info);
 
+	if (!code)
+		code = sum_reserved(reg, &reserved_ns);
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	snprintf(defs_mode, sizeof(defs_mode), "%04o", info.defs_mode & 07777);
 	snprintf(live_mode, sizeof(live_mode), "%04o", info.live_mode & 07777);
-	snprintf(brokers, sizeof(brokers), "%u of %d", info.brokers, K2K_BROKERS_MAX);
+	snprintf(brokers, sizeof(brokers), "%u of %" PRIu64, info.brokers, info.max_brokers);
 	for (size_t i = 0; i < 4; i++)
 		snprintf(full[i], sizeof(full[i]),
 		         "%" PRIu64 " of %" PRIu64 " used, %" PRIu64 " retired", t[i]->used,
@@ -301,6 +335,7 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 			     NUMBER(info.grace_token),
 			     NUMBER(info.unknown_tenant_total),
 			     NUMBER(info.cross_tenant_total),
+			     NUMBER(reserved_ns),
 			     TEXT(full[0]),
 			     TEXT(full[1]),
 			     TEXT(full[2]),
@@ -318,7 +353,10 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 			     NUMBER(t[3]->retired),
 			     NUMBER(t[3]->capacity),
 			     NUMBER(info.max_audit_events),
+			     NUMBER(info.max_brokers),
 			     NUMBER((info.flags & K2K_INFO_REQUIRE_AUDIT) != 0),
+			     NUMBER(info.max_kernels),
+			     NUMBER((info.flags & K2K_INFO_STRICT) != 0),
 			     { .json = differences },
 		     },
 	             sizeof(fields) / sizeof(fields[0]) - !differences);
@@ -443,21 +481,3 @@ int cmd_destroy(struct ctl *ctl)
 }
 
 /* ---- version -------------------------------------------------------------- */
-
-int cmd_version(struct ctl *ctl)
-{
-	static const struct field fields[] = {
-		{ "version", NULL, KIND_TEXT, 0 },
-		{ "library", NULL, KIND_TEXT, 0 },
-	};
-	char version[32];
-
-	snprintf(version, sizeof(version), "%d.%d.%d", K2K_VERSION_MAJOR, K2K_VERSION_MINOR,
-	         K2K_VERSION_PATCH);
-	if (ctl->format == FORMAT_TABLE)
-		printf(CTL_NAME " %s (library %s)\n", version, k2k_version());
-	else
-		print_record(ctl, fields,
-		             (const struct value[]){ TEXT(version), TEXT(k2k_version()) }, 2);
-	return EXIT_DONE;
-}

@@ -37,6 +37,11 @@ struct snapshot {
 	struct tenants tenants;
 	struct k2k_usage_info *usage; /* by tenant */
 	size_t usage_count;
+	/* for each of the tenants' budgets; null: none renews */
+	struct budget_history {
+		struct k2k_budget_use closed[K2K_BUDGET_PERIODS_KEPT];
+		size_t count;
+	} * *histories;
 	struct k2k_registry_info info;
 };
 
@@ -47,6 +52,44 @@ static int by_tenant(const void *a, const void *b)
 	if (x->id != y->id)
 		return x->id < y->id ? -1 : 1;
 	return (x->engagement_id > y->engagement_id) - (x->engagement_id < y->engagement_id);
+}
+
+/* Has no period been closed between the two looks? */
+static bool belongs_to(const struct budget_history *history, uint64_t period)
+{
+	return !history->count || history->closed[history->count - 1].period + 1 == period;
+}
+
+/* In the batch, so that no budget changes; a period that begins meanwhile is shown as begun. */
+static int read_histories(struct k2k_registry *reg, struct snapshot *s)
+{
+	int code = 0;
+
+	s->histories = check_memory(calloc(s->tenants.budget_count + 1, sizeof(*s->histories)));
+	for (size_t i = 0; !code && i < s->tenants.budget_count; i++) {
+		struct k2k_budget_info *b = &s->tenants.budgets[i];
+		struct k2k_audit_tag tag = { 0, b->engagement_id };
+		struct k2k_budget_info *now;
+		size_t count;
+
+		if (!b->period)
+			continue;
+		s->histories[i] = check_memory(calloc(1, sizeof(**s->histories)));
+		s->histories[i]->closed[0].size = sizeof(s->histories[i]->closed[0]);
+		do {
+			/* the use of the current period is from after the last closed one */
+			code = k2k_budget_history(reg, b->id, tag, s->histories[i]->closed,
+			                          K2K_BUDGET_PERIODS_KEPT, &s->histories[i]->count);
+			if (!code)
+				code = fetch_list(reg, LIST_BUDGETS, b->id, (void **)&now, &count);
+			for (size_t n = 0; !code && n < count; n++)
+				if (now[n].engagement_id == b->engagement_id)
+					*b = now[n];
+			if (!code)
+				free(now);
+		} while (!code && !belongs_to(s->histories[i], b->period));
+	}
+	return code;
 }
 
 static int read_registry(struct ctl *ctl, struct k2k_registry *reg, struct snapshot *s)
@@ -62,6 +105,8 @@ static int read_registry(struct ctl *ctl, struct k2k_registry *reg, struct snaps
 	if (!exit_code) {
 		code = fetch_list(reg, LIST_USAGE, 0, (void **)&s->usage, &s->usage_count);
 		if (!code)
+			code = read_histories(reg, s);
+		if (!code)
 			code = k2k_registry_info(reg, &s->info);
 		if (code)
 			exit_code = fail(ctl, code, "registry '%s'", ctl->registry);
@@ -72,10 +117,44 @@ static int read_registry(struct ctl *ctl, struct k2k_registry *reg, struct snaps
 	return exit_code;
 }
 
+/* Of the usage from `first` to before `end`. */
+static void write_corrections(FILE *out, const struct snapshot *s, size_t first, size_t end)
+{
+	const char *between = ", \"corrected_ns\": {";
+
+	for (; first < end; first++) {
+		if (!s->usage[first].corrected_ns)
+			continue;
+		fprintf(out, "%s\"%" PRIu64 "\": \"%" PRId64 "\"", between,
+		        s->usage[first].engagement_id, s->usage[first].corrected_ns);
+		between = ", ";
+	}
+	if (!strcmp(between, ", "))
+		fputs("}", out);
+}
+
+static void write_periods(FILE *out, const struct snapshot *s, const struct tenant *t)
+{
+	const char *between = ", \"periods\": {";
+
+	for (size_t b = t->first_budget; b < t->first_budget + t->budget_count; b++) {
+		if (!s->histories[b])
+			continue;
+		fprintf(out, "%s\"%" PRIu64 "\": \"", between, s->tenants.budgets[b].engagement_id);
+		periods_print(out, &s->tenants.budgets[b], s->histories[b]->closed,
+		              s->histories[b]->count);
+		fputs("\"", out);
+		between = ", ";
+	}
+	if (!strcmp(between, ", "))
+		fputs("}", out);
+}
+
 static void write_tenant(FILE *out, const struct snapshot *s, const struct tenant *t, size_t *usage)
 {
 	const struct k2k_tenant_info *i = &t->info;
 	const char *between = "";
+	size_t first;
 
 	document_write_limits(out, true, &s->tenants, t);
 	fprintf(out,
@@ -83,12 +162,17 @@ static void write_tenant(FILE *out, const struct snapshot *s, const struct tenan
 	        "\", \"admitted_total\": \"%" PRIu64 "\", \"rejected_total\": {\"rate\": \"%" PRIu64
 	        "\", \"budget\": \"%" PRIu64 "\", \"kernels\": \"%" PRIu64
 	        "\", \"gpu_memory\": \"%" PRIu64 "\"}, \"unattributed_ns\": \"%" PRIu64
-	        "\", \"gpu_ns\": {",
+	        "\", \"suspended\": %s, \"suspended_rejected_total\": \"%" PRIu64
+	        "\", \"shadow_rejected_total\": {\"rate\": \"%" PRIu64 "\", \"budget\": \"%" PRIu64
+	        "\", \"kernels\": \"%" PRIu64 "\", \"gpu_memory\": \"%" PRIu64 "\"}, \"gpu_ns\": {",
 	        i->generation, i->registered_at_ns, i->admitted_total, i->rejected_total.rate,
 	        i->rejected_total.budget, i->rejected_total.kernels, i->rejected_total.gpu_memory,
-	        i->unattributed_ns);
+	        i->unattributed_ns, i->suspended ? "true" : "false", i->suspended_rejected_total,
+	        i->shadow_rejected_total.rate, i->shadow_rejected_total.budget,
+	        i->shadow_rejected_total.kernels, i->shadow_rejected_total.gpu_memory);
 	while (*usage < s->usage_count && s->usage[*usage].id < i->id)
 		++*usage;
+	first = *usage;
 	for (; *usage < s->usage_count && s->usage[*usage].id == i->id; ++*usage) {
 		if (!s->usage[*usage].gpu_ns)
 			continue;
@@ -96,7 +180,10 @@ static void write_tenant(FILE *out, const struct snapshot *s, const struct tenan
 		        s->usage[*usage].engagement_id, s->usage[*usage].gpu_ns);
 		between = ", ";
 	}
-	fputs("}}", out);
+	fputs("}", out);
+	write_corrections(out, s, first, *usage);
+	write_periods(out, s, t);
+	fputs("}", out);
 }
 
 static char *compose(struct ctl *ctl, const struct snapshot *s, size_t *length)
@@ -192,6 +279,9 @@ int cmd_save(struct ctl *ctl)
 			exit_code = EXIT_PARTLY;
 		}
 	}
+	for (size_t i = 0; s.histories && i < s.tenants.budget_count; i++)
+		free(s.histories[i]);
+	free(s.histories);
 	tenants_free(&s.tenants);
 	free(s.usage);
 	return exit_code;
@@ -322,14 +412,21 @@ static int plan_load(struct ctl *ctl, struct k2k_registry *reg, const struct doc
 static int restore(struct k2k_registry *reg, const struct document *d, const struct entry *e)
 {
 	struct k2k_budget *budgets = check_memory(calloc(e->budget_count + 1, sizeof(*budgets)));
-	struct k2k_usage *usage = check_memory(calloc(e->cost_count + 1, sizeof(*usage)));
+	struct k2k_budget_terms *terms = check_memory(calloc(e->budget_count + 1, sizeof(*terms)));
+	size_t usage_count = e->cost_count + e->correction_count;
+	struct k2k_usage *usage = check_memory(calloc(usage_count + 1, sizeof(*usage)));
+	int64_t *corrected = check_memory(calloc(usage_count + 1, sizeof(*corrected)));
+	struct k2k_budget_image *periods = check_memory(
+		calloc(e->period_count + 1, sizeof(*periods)));
 	struct k2k_quota quota = {
 		.size = sizeof(quota),
-		.max_messages_per_sec = e->rate,
 		.max_gpu_memory_bytes = e->gpu_memory_bytes,
 		.max_concurrent_kernels = e->kernels,
+		.name = e->name[0] ? e->name : NULL,
+		.shadow = e->shadow,
 		.budgets = budgets,
 		.budget_count = (uint32_t)e->budget_count,
+		.budget_terms = terms,
 	};
 	struct k2k_tenant_image image = {
 		.size = sizeof(image),
@@ -339,21 +436,43 @@ static int restore(struct k2k_registry *reg, const struct document *d, const str
 		.admitted_total = e->admitted_total,
 		.rejected_total = e->rejected_total,
 		.unattributed_ns = e->unattributed_ns,
+		.shadow_rejected_total = e->shadow_rejected_total,
+		.suspended_rejected_total = e->suspended_rejected_total,
+		.suspended = e->suspended,
 		.quota = &quota,
 		.usage = usage,
-		.usage_count = (uint32_t)e->cost_count,
+		.usage_count = (uint32_t)usage_count,
+		.corrected_ns = corrected,
+		.periods = periods,
+		.period_count = (uint32_t)e->period_count,
 	};
 	int code;
 
-	for (size_t i = 0; i < e->budget_count; i++)
+	memcpy(quota.alerts, e->alerts, sizeof(quota.alerts));
+	rate_into_quota(e->rate, &quota);
+	for (size_t i = 0; i < e->budget_count; i++) {
 		budgets[i] = (struct k2k_budget){ d->budgets.list[e->first_budget + i].engagement,
 			                          d->budgets.list[e->first_budget + i].ns };
+		terms[i].renewal = d->budgets.list[e->first_budget + i].renewal;
+	}
 	for (size_t i = 0; i < e->cost_count; i++)
 		usage[i] = (struct k2k_usage){ d->costs.list[e->first_cost + i].engagement,
 			                       d->costs.list[e->first_cost + i].ns };
+	/* several elements for one engagement are added */
+	for (size_t i = 0; i < e->correction_count; i++) {
+		const struct engagement_ns *c = &d->corrections.list[e->first_correction + i];
+
+		usage[e->cost_count + i].engagement_id = c->engagement;
+		corrected[e->cost_count + i] = (int64_t)c->ns;
+	}
+	for (size_t i = 0; i < e->period_count; i++)
+		periods[i] = d->images[d->periods.list[e->first_period + i].ns];
 	code = k2k_tenant_restore(reg, &image);
 	free(budgets);
+	free(terms);
 	free(usage);
+	free(corrected);
+	free(periods);
 	return code;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* register, update, deregister, exists */
+/* register, update, suspend, resume, deregister, exists */
 #include "tenant_change.h"
 #include "commands.h"
 #include "dry_run.h"
 #include "tenants.h"
+#include "common/clock.h"
+#include "common/thresholds.h"
 #include "common/units.h"
 
 #include <inttypes.h>
@@ -29,14 +31,12 @@ static void append(char *text, size_t room, const char *format, ...)
 
 static void describe(char *text, size_t room, const struct k2k_quota *q, uint32_t mask)
 {
-	char unit[UNITS_TEXT];
+	const struct rate asked = rate_of_quota(q);
+	char unit[UNITS_TEXT], rate[RATE_TEXT], alerts[THRESHOLDS_TEXT];
 
 	text[0] = 0;
 	if (mask & K2K_UPDATE_RATE)
-		append(text, room, ", rate %s",
-		       q->max_messages_per_sec == K2K_UNLIMITED
-		               ? "unlimited"
-		               : units_print_rate(unit, q->max_messages_per_sec));
+		append(text, room, ", rate %s", rate_print(rate, &asked));
 	if (mask & K2K_UPDATE_KERNELS) {
 		if (q->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 			append(text, room, ", kernels unlimited");
@@ -48,11 +48,19 @@ static void describe(char *text, size_t room, const struct k2k_quota *q, uint32_
 		       q->max_gpu_memory_bytes == K2K_UNLIMITED
 		               ? "unlimited"
 		               : units_print_size(unit, q->max_gpu_memory_bytes));
+	if (mask & K2K_UPDATE_NAME)
+		append(text, room, ", name %s", q->name ? q->name : "none");
+	if (mask & K2K_UPDATE_SHADOW)
+		append(text, room, ", shadow %s", q->shadow ? "on" : "off");
+	if (mask & K2K_UPDATE_ALERTS)
+		append(text, room, ", alerts %s",
+		       q->alerts[0] ? thresholds_print(alerts, q->alerts) : "none");
 	for (uint32_t i = 0; i < q->budget_count; i++)
 		append(text, room, ", budget %" PRIu64 "=%s", q->budgets[i].engagement_id,
 		       q->budgets[i].budget_ns == K2K_UNLIMITED
 		               ? "unlimited"
-		               : units_print_duration(unit, q->budgets[i].budget_ns));
+		               : units_print_renewing(unit, q->budgets[i].budget_ns,
+		                                      q->budget_terms[i].renewal));
 }
 
 /* ---- register, update ------------------------------------------------------ */
@@ -77,7 +85,7 @@ static int would_register(struct k2k_registry *reg, k2k_tenant_id id, const stru
 	if (code || (there && !change->accept_existing))
 		return code ? code : K2K_EEXIST;
 	if (!there) {
-		would(w, "register", id, change->quota, ALL_LIMITS);
+		would(w, "register", id, change->quota, change->mask | ALL_LIMITS);
 		return 0;
 	}
 	w->action = "change";
@@ -88,12 +96,15 @@ static int would_register(struct k2k_registry *reg, k2k_tenant_id id, const stru
 static int would_update(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change,
                         struct would *w)
 {
+	struct k2k_quota quota = *change->quota;
 	int there = 0, code = k2k_tenant_is_registered(reg, id, &there);
 
+	if (!code)
+		code = rate_keep(reg, id, &change->kept, &quota);
 	if (code || (!there && !change->if_missing))
 		return code ? code : K2K_ENOTENANT;
-	would(w, there ? "update" : "register", id, change->quota,
-	      there ? change->mask : (uint32_t)ALL_LIMITS);
+	would(w, there ? "update" : "register", id, &quota,
+	      there ? change->mask : change->mask | ALL_LIMITS);
 	return 0;
 }
 
@@ -105,11 +116,13 @@ static int register_one(struct k2k_registry *reg, k2k_tenant_id id, const struct
 /* With --if-missing a tenant that is not registered is registered. */
 static int update_one(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change)
 {
-	int code = k2k_tenant_update(reg, id, change->quota, change->mask);
+	struct k2k_quota quota = *change->quota;
+	int code = rate_keep(reg, id, &change->kept, &quota);
 
-	return code == K2K_ENOTENANT && change->if_missing
-	               ? k2k_tenant_register(reg, id, change->quota)
-	               : code;
+	if (!code)
+		code = k2k_tenant_update(reg, id, &quota, change->mask);
+	return code == K2K_ENOTENANT && change->if_missing ? k2k_tenant_register(reg, id, &quota)
+	                                                   : code;
 }
 
 static int change_named(struct ctl *ctl, struct change *change, would_call would_do)
@@ -121,19 +134,27 @@ static int change_named(struct ctl *ctl, struct change *change, would_call would
 
 	if (!arg_tenants_to_change(ctl, &ids, &count))
 		return EXIT_USAGE;
-	if (!arg_quota(ctl, &quota, &change->mask)) {
+	if (!arg_quota(ctl, &quota, &change->mask, &change->kept)) {
 		free(ids);
 		return EXIT_USAGE;
 	}
 	change->quota = &quota;
-	if (change->call == update_one && !change->mask)
-		exit_code = fail_usage(ctl, "update: nothing to change; give --preset, "
-		                            "--rate, --kernels, --gpu-memory or --budget");
+	if (change->call != update_one)
+		change->kept = (struct rate_kept){ 0 };
+	if (change->mask & K2K_UPDATE_NAME && quota.name && count > 1)
+		exit_code = fail_usage(ctl, "--name '%.100s': two tenants can't have one name",
+		                       quota.name);
+	else if (change->call == update_one && !change->mask)
+		exit_code = fail_usage(
+			ctl, "update: nothing to change; give --preset, "
+			     "--rate, --burst, --policy, --kernels, --gpu-memory, --budget, "
+			     "--name, --shadow or --alert");
 	else
 		exit_code = ctl->dry_run ? change_dry_run(ctl, ids, count, change, would_do)
 		                         : change_tenants(ctl, ids, count, change);
 	free(ids);
 	free((void *)(uintptr_t)quota.budgets);
+	free((void *)(uintptr_t)quota.budget_terms);
 	return exit_code;
 }
 
@@ -151,6 +172,56 @@ int cmd_update(struct ctl *ctl)
 		                 .if_missing = ctl->option[OPT_IF_MISSING] != NULL };
 
 	return change_named(ctl, &change, would_update);
+}
+
+/* ---- suspend, resume -------------------------------------------------------- */
+
+static int suspend_one(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change)
+{
+	(void)change;
+	return k2k_tenant_suspend(reg, id);
+}
+
+static int resume_one(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change)
+{
+	(void)change;
+	return k2k_tenant_resume(reg, id);
+}
+
+static int would_suspend(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change,
+                         struct would *w)
+{
+	int there = 0, code = k2k_tenant_is_registered(reg, id, &there);
+
+	if (code || !there)
+		return code ? code : K2K_ENOTENANT;
+	w->action = change->call == suspend_one ? "suspend" : "resume";
+	snprintf(w->text, sizeof(w->text), "tenant %" PRIu64, id);
+	return 0;
+}
+
+static int suspend_named(struct ctl *ctl, const struct change *change)
+{
+	k2k_tenant_id *ids;
+	size_t count;
+	int exit_code;
+
+	if (!arg_tenants_to_change(ctl, &ids, &count))
+		return EXIT_USAGE;
+	exit_code = ctl->dry_run ? change_dry_run(ctl, ids, count, change, would_suspend)
+	                         : change_tenants(ctl, ids, count, change);
+	free(ids);
+	return exit_code;
+}
+
+int cmd_suspend(struct ctl *ctl)
+{
+	return suspend_named(ctl, &(struct change){ .call = suspend_one });
+}
+
+int cmd_resume(struct ctl *ctl)
+{
+	return suspend_named(ctl, &(struct change){ .call = resume_one });
 }
 
 /* ---- deregister ------------------------------------------------------------- */
@@ -234,24 +305,57 @@ int tenants_deregister(struct ctl *ctl, struct k2k_registry **reg, const k2k_ten
 	return exit_code;
 }
 
+/*
+ * Suspends all, then waits for each, all within --timeout. Leaves those that are drained in `ids`.
+ * Returns 0, or the exit code of a failure that it has reported.
+ */
+static int drain(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id *ids, size_t *count)
+{
+	uint64_t deadline = clock_monotonic_ns() + ctl->timeout_ns;
+	size_t drained = 0, all = *count;
+	int exit_code = 0;
+
+	if (deadline < ctl->timeout_ns)
+		deadline = UINT64_MAX;
+	for (size_t i = 0; i < all; i++)
+		k2k_tenant_suspend(reg, ids[i]); /* if it fails, the drain reports it */
+	for (size_t i = 0; i < all; i++) {
+		uint64_t now = clock_monotonic_ns();
+		int code = k2k_tenant_drain(reg, ids[i], deadline > now ? deadline - now : 0);
+
+		if (code)
+			exit_code = fail_tenant(ctl, code, ids[i], all > 1);
+		else
+			ids[drained++] = ids[i];
+	}
+	*count = drained;
+	return exit_code;
+}
+
 int cmd_deregister(struct ctl *ctl)
 {
 	struct k2k_tenant_totals *totals;
 	struct k2k_registry *reg;
 	k2k_tenant_id *ids;
 	size_t count, done;
-	int exit_code;
+	int exit_code, drained = 0;
 
 	if (!arg_tenants_to_change(ctl, &ids, &count))
 		return EXIT_USAGE;
 	if (ctl->dry_run) {
 		exit_code = deregister_dry_run(ctl, ids, count);
 	} else if (!(exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg))) {
+		size_t asked = count;
+
 		totals = check_memory(calloc(count, sizeof(*totals)));
+		if (ctl->option[OPT_DRAIN])
+			drained = drain(ctl, reg, ids, &count);
 		exit_code = tenants_deregister(ctl, &reg, ids, count, totals, &done);
-		if (exit_code && count > 1)
+		if (drained)
+			exit_code = drained;
+		if (exit_code && asked > 1)
 			exit_code = EXIT_PARTLY;
-		if (!ctl->quiet && (done || count > 1))
+		if (!ctl->quiet && (done || asked > 1))
 			totals_print(ctl, totals, done);
 		free(totals);
 		if (reg)

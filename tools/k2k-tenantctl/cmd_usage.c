@@ -32,11 +32,14 @@ static void print_usage(struct ctl *ctl, struct k2k_usage_info *usage, size_t co
 	qsort(usage, count, sizeof(*usage), compare);
 	list_begin(&list, ctl, &usage_table, &(const struct extra){ &total, &NUMBER(sum), 1 });
 	for (size_t i = 0; i < count; i++)
-		list_row(&list, (const struct value[COL_USAGE_COUNT]){
-					[COL_USAGE_TENANT] = NUMBER(usage[i].id),
-					[COL_USAGE_ENGAGEMENT] = NUMBER(usage[i].engagement_id),
-					[COL_USAGE_GPU_TIME] = NUMBER(usage[i].gpu_ns),
-				});
+		list_row(&list,
+		         (const struct value[COL_USAGE_COUNT]){
+				 [COL_USAGE_TENANT] = NUMBER(usage[i].id),
+				 [COL_USAGE_ENGAGEMENT] = NUMBER(usage[i].engagement_id),
+				 [COL_USAGE_GPU_TIME] = NUMBER(usage[i].gpu_ns),
+				 [COL_USAGE_CORRECTED] = NUMBER((uint64_t)usage[i].corrected_ns),
+				 [COL_USAGE_RESERVED] = NUMBER(usage[i].reserved_ns),
+			 });
 	list_end(&list);
 	if (ctl->format == FORMAT_TABLE && count != 1)
 		printf("total %s\n", units_print_duration(text, sum));
@@ -45,12 +48,16 @@ static void print_usage(struct ctl *ctl, struct k2k_usage_info *usage, size_t co
 static int usage_of_engagement_of_tenant(struct ctl *ctl, struct k2k_registry *reg,
                                          k2k_tenant_id id, uint64_t engagement)
 {
-	struct k2k_usage_info usage = { .id = id, .engagement_id = engagement };
-	int code = k2k_usage_engagement_for(reg, id, (struct k2k_audit_tag){ 0, engagement },
-	                                    &usage.gpu_ns);
+	struct k2k_usage_info usage = { .id = id, .engagement_id = engagement }, *all;
+	size_t count;
+	int code = fetch_list(reg, LIST_USAGE, id, (void **)&all, &count);
 
 	if (code)
 		return fail_tenant(ctl, code, id, false);
+	for (size_t i = 0; i < count; i++)
+		if (all[i].engagement_id == engagement)
+			usage = all[i];
+	free(all);
 	print_usage(ctl, &usage, 1);
 	return EXIT_DONE;
 }
@@ -129,10 +136,12 @@ static void print_quota(k2k_tenant_id id, int code, const struct k2k_verdict *v)
 			printf("try again in %s\n", units_print_duration(wait, v->retry_after_ns));
 		break;
 	case K2K_EBUDGET:
-		printf("tenant %" PRIu64
-		       ": not admitted: budget, %s of %s used; waiting does not help\n",
-		       id, units_print_duration(used, v->used),
-		       units_print_duration(limit, v->limit));
+		printf("tenant %" PRIu64 ": not admitted: budget, %s of %s used; ", id,
+		       units_print_duration(used, v->used), units_print_duration(limit, v->limit));
+		if (v->retry_after_ns == K2K_NEVER_NS)
+			puts("waiting does not help");
+		else
+			printf("it renews in %s\n", units_print_duration(wait, v->retry_after_ns));
 		break;
 	default: printf("tenant %" PRIu64 ": not admitted: no such tenant\n", id); break;
 	}

@@ -20,7 +20,7 @@ static const struct field tenant_fields[COL_TENANT_COUNT] = {
 	[COL_TENANT_ID] = { "id", "TENANT", KIND_ID, 0 },
 	[COL_TENANT_GENERATION] = { "generation", "GENERATION", KIND_ID, FIELD_SPARE },
 	[COL_TENANT_REGISTERED] = { "registered_at_ns", "REGISTERED", KIND_TIME, 0 },
-	[COL_TENANT_RATE] = { "quota.rate_per_sec", "RATE", KIND_RATE, FIELD_LIMIT | FIELD_SPARE },
+	[COL_TENANT_RATE] = { "quota.rate_per_sec", "RATE-PER-SEC", KIND_TOTAL, FIELD_LIMIT },
 	[COL_TENANT_KERNELS] = { "quota.kernels", "KERNELS", KIND_COUNT,
 	                         FIELD_LIMIT | FIELD_SPARE },
 	[COL_TENANT_GPU_MEMORY] = { "quota.gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES,
@@ -38,17 +38,42 @@ static const struct field tenant_fields[COL_TENANT_COUNT] = {
 	                           0 },
 	[COL_TENANT_GPU_TIME] = { "usage.gpu_ns_total", "GPU-TIME", KIND_NS, FIELD_SPARE },
 	[COL_TENANT_UNATTRIBUTED] = { "usage.unattributed_ns", "UNATTRIBUTED", KIND_NS, 0 },
-	[COL_TENANT_THIS_SECOND] = { "usage.messages_this_second", "THIS-SECOND", KIND_TOTAL,
+	[COL_TENANT_RESERVED] = { "usage.reserved_ns", "RESERVED", KIND_NS, 0 },
+	[COL_TENANT_THIS_SECOND] = { "usage.messages_this_second", "RATE-USED", KIND_TOTAL,
 	                             FIELD_SPARE },
 	[COL_TENANT_KERNELS_HELD] = { "usage.kernels", "KERNELS-HELD", KIND_COUNT, FIELD_SPARE },
 	[COL_TENANT_MEMORY_HELD] = { "usage.gpu_memory_bytes", "MEMORY-HELD", KIND_BYTES,
 	                             FIELD_SPARE },
+	[COL_TENANT_NAME] = { "name", "NAME", KIND_TEXT, FIELD_SPARE | FIELD_EXACT },
+	[COL_TENANT_SHADOW] = { "quota.shadow", "SHADOW", KIND_BOOL, FIELD_SPARE },
+	[COL_TENANT_SUSPENDED] = { "suspended", "SUSPENDED", KIND_BOOL, FIELD_SPARE },
+	[COL_TENANT_SHADOW_REJECTED] = { NULL, "SHADOW-REJECTED", KIND_TOTAL, 0 },
+	[COL_TENANT_SHADOW_RATE] = { "usage.shadow_rejected_total.rate", NULL, KIND_TOTAL, 0 },
+	[COL_TENANT_SHADOW_BUDGET] = { "usage.shadow_rejected_total.budget", NULL, KIND_TOTAL, 0 },
+	[COL_TENANT_SHADOW_KERNELS] = { "usage.shadow_rejected_total.kernels", NULL, KIND_TOTAL,
+	                                0 },
+	[COL_TENANT_SHADOW_MEMORY] = { "usage.shadow_rejected_total.gpu_memory", NULL, KIND_TOTAL,
+	                               0 },
+	[COL_TENANT_BY_SUSPENSION] = { "usage.suspended_rejected_total", "REJECTED-SUSPENDED",
+	                               KIND_TOTAL, 0 },
+	[COL_TENANT_RATE_NUMBER] = { "quota.rate", "RATE", KIND_RATE, FIELD_LIMIT | FIELD_SPARE },
+	[COL_TENANT_RATE_PERIOD] = { "quota.rate_period", "RATE-PERIOD", KIND_TEXT, 0 },
+	[COL_TENANT_RATE_POLICY] = { "quota.rate_policy", "POLICY", KIND_TEXT, 0 },
+	[COL_TENANT_BURST] = { "quota.burst", "BURST", KIND_TOTAL, FIELD_NONE | FIELD_SPARE },
+	[COL_TENANT_CORRECTED] = { "usage.corrected_ns", "CORRECTED", KIND_SIGNED_NS, 0 },
+	[COL_TENANT_ALERTS] = { "quota.alerts", "ALERTS", KIND_TEXT, 0 },
+	[COL_TENANT_ALERTED] = { NULL, "ALERTED", KIND_TEXT, FIELD_SPARE },
+	[COL_TENANT_ALERTED_RATE] = { "usage.alerted_percent.rate", NULL, KIND_COUNT, 0 },
+	[COL_TENANT_ALERTED_KERNELS] = { "usage.alerted_percent.kernels", NULL, KIND_COUNT, 0 },
+	[COL_TENANT_ALERTED_MEMORY] = { "usage.alerted_percent.gpu_memory", NULL, KIND_COUNT, 0 },
 };
 static const unsigned char usual_of_tenants[] = {
-	COL_TENANT_ID,           COL_TENANT_RATE,        COL_TENANT_KERNELS,
+	COL_TENANT_ID,           COL_TENANT_RATE_NUMBER, COL_TENANT_KERNELS,
 	COL_TENANT_GPU_MEMORY,   COL_TENANT_BUDGETS,     COL_TENANT_ADMITTED,
 	COL_TENANT_REJECTED,     COL_TENANT_GPU_TIME,    COL_TENANT_THIS_SECOND,
 	COL_TENANT_KERNELS_HELD, COL_TENANT_MEMORY_HELD, COL_TENANT_GENERATION,
+	COL_TENANT_NAME,         COL_TENANT_SHADOW,      COL_TENANT_SUSPENDED,
+	COL_TENANT_BURST,        COL_TENANT_ALERTED,
 };
 const struct table tenants_table = { "tenants", USUAL(tenant_fields, usual_of_tenants) };
 
@@ -76,6 +101,8 @@ static const struct field lease_fields[COL_LEASE_COUNT] = {
 	[COL_LEASE_PID] = { "pid", "PID", KIND_COUNT, 0 },
 	[COL_LEASE_KERNELS] = { "kernels", "KERNELS", KIND_COUNT, 0 },
 	[COL_LEASE_MEMORY] = { "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, 0 },
+	[COL_LEASE_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, FIELD_SPARE },
+	[COL_LEASE_RESERVED] = { "reserved_ns", "RESERVED", KIND_NS, 0 },
 };
 const struct table leases_table = { "leases", ALL(lease_fields) };
 
@@ -84,13 +111,31 @@ static const struct field budget_fields[COL_BUDGET_COUNT] = {
 	[COL_BUDGET_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, 0 },
 	[COL_BUDGET_BUDGET] = { "budget_ns", "BUDGET", KIND_NS, 0 },
 	[COL_BUDGET_USED] = { "used_ns", "USED", KIND_NS, 0 },
+	[COL_BUDGET_RESERVED] = { "reserved_ns", "RESERVED", KIND_NS, 0 },
+	[COL_BUDGET_RENEWAL] = { "renewal", "RENEWAL", KIND_TEXT, 0 },
+	[COL_BUDGET_PERIOD] = { "period", "PERIOD", KIND_TOTAL, FIELD_SPARE },
+	[COL_BUDGET_BEGAN] = { "began_at_ns", "BEGAN", KIND_TIME, FIELD_NONE | FIELD_SPARE },
+	[COL_BUDGET_RENEWS] = { "renews_at_ns", "RENEWS", KIND_TIME, FIELD_NONE },
+	[COL_BUDGET_CORRECTED] = { "corrected_ns", "CORRECTED", KIND_SIGNED_NS, FIELD_SPARE },
+	[COL_BUDGET_ALERTED] = { "alerted_percent", "ALERTED", KIND_COUNT, FIELD_SPARE },
 };
 const struct table budgets_table = { "budgets", ALL(budget_fields) };
+
+static const struct field period_fields[COL_PERIOD_COUNT] = {
+	[COL_PERIOD_NUMBER] = { "period", "PERIOD", KIND_TOTAL, 0 },
+	[COL_PERIOD_BEGAN] = { "began_at_ns", "BEGAN", KIND_TIME, 0 },
+	[COL_PERIOD_NEXT] = { "next_began_at_ns", "NEXT", KIND_TIME, 0 },
+	[COL_PERIOD_USED] = { "used_ns", "USED", KIND_NS, 0 },
+	[COL_PERIOD_FINAL] = { "final", "FINAL", KIND_BOOL, 0 },
+};
+const struct table periods_table = { "periods", ALL(period_fields) };
 
 static const struct field usage_fields[COL_USAGE_COUNT] = {
 	[COL_USAGE_TENANT] = { "tenant", "TENANT", KIND_ID, 0 },
 	[COL_USAGE_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, 0 },
 	[COL_USAGE_GPU_TIME] = { "gpu_ns", "GPU-TIME", KIND_NS, 0 },
+	[COL_USAGE_CORRECTED] = { "corrected_ns", "CORRECTED", KIND_SIGNED_NS, 0 },
+	[COL_USAGE_RESERVED] = { "reserved_ns", "RESERVED", KIND_NS, 0 },
 };
 const struct table usage_table = { "usage", ALL(usage_fields) };
 
@@ -122,6 +167,12 @@ static const struct field limit_fields[COL_LIMIT_COUNT] = {
 	[COL_LIMIT_MAX_TEXT] = { NULL, "OF", KIND_TEXT, FIELD_RIGHT | FIELD_SORT_NUMBER },
 	[COL_LIMIT_USED] = { "used", NULL, KIND_TOTAL, 0 },
 	[COL_LIMIT_MAX] = { "max", NULL, KIND_TOTAL, FIELD_LIMIT },
+	[COL_LIMIT_IN_SHADOW] = { "would_refuse", "WOULD-REFUSE", KIND_BOOL, FIELD_SPARE },
+	[COL_LIMIT_SHADOWED] = { "shadowed_in_trail", "SHADOWED", KIND_TOTAL, FIELD_SPARE },
+	[COL_LIMIT_RESERVED] = { "reserved_ns", NULL, KIND_TOTAL, FIELD_NONE },
+	[COL_LIMIT_RENEWS] = { "renews_at_ns", "RENEWS", KIND_TIME, FIELD_NONE | FIELD_SPARE },
+	[COL_LIMIT_PERIOD] = { "rate_period", NULL, KIND_TEXT, 0 },
+	[COL_LIMIT_POLICY] = { "rate_policy", NULL, KIND_TEXT, 0 },
 	[COL_LIMIT_REJECTED] = { "rejected_in_trail", "REJECTED", KIND_TOTAL, FIELD_SPARE },
 	[COL_LIMIT_SINCE] = { "since_ns", "SINCE", KIND_TIME, FIELD_NONE | FIELD_SPARE },
 	[COL_LIMIT_LAST] = { "last_ns", "LAST", KIND_TIME, FIELD_NONE | FIELD_SPARE },
@@ -132,6 +183,23 @@ static const struct field limit_fields[COL_LIMIT_COUNT] = {
 	[COL_LIMIT_ADVICE] = { "advice", NULL, KIND_TEXT, 0 },
 };
 const struct table limits_table = { "limits", ALL(limit_fields) };
+
+static const struct field outcome_fields[COL_OUTCOME_COUNT] = {
+	[COL_OUTCOME_TENANT] = { "tenant", "TENANT", KIND_ID, 0 },
+	[COL_OUTCOME_LIMIT] = { "limit", NULL, KIND_TEXT, 0 },
+	[COL_OUTCOME_ENGAGEMENT] = { "engagement", NULL, KIND_TEXT, 0 },
+	[COL_OUTCOME_NAME] = { NULL, "LIMIT", KIND_TEXT, 0 },
+	[COL_OUTCOME_REQUESTS] = { "requests", "REQUESTS", KIND_TOTAL, 0 },
+	[COL_OUTCOME_REFUSED] = { "refused", "REFUSED", KIND_TOTAL, 0 },
+	[COL_OUTCOME_FIRST] = { "first_ns", "FIRST", KIND_TIME, FIELD_NONE | FIELD_SPARE },
+	[COL_OUTCOME_LAST] = { "last_ns", "LAST", KIND_TIME, FIELD_NONE | FIELD_SPARE },
+	[COL_OUTCOME_PEAK_TEXT] = { NULL, "PEAK", KIND_TEXT, FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_OUTCOME_MAX_TEXT] = { NULL, "OF", KIND_TEXT, FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_OUTCOME_PEAK] = { "peak", NULL, KIND_TOTAL, 0 },
+	[COL_OUTCOME_MAX] = { "max", NULL, KIND_TOTAL, FIELD_LIMIT },
+	[COL_OUTCOME_SHARE] = { "peak_percent", "PERCENT", KIND_COUNT, FIELD_NONE },
+};
+const struct table outcomes_table = { "limits", ALL(outcome_fields) };
 
 static const struct field event_fields[COL_EVENT_COUNT] = {
 	[COL_EVENT_TIME_NS] = { "time_ns", NULL, KIND_NS, 0 },
@@ -183,12 +251,25 @@ static const struct field rate_fields[COL_TOP_COUNT] = {
 	[COL_TOP_USE_BUDGET] = { NULL, "BUDG%", ON_SCREEN },
 	[COL_TOP_USE_KERNELS] = { NULL, "KERN%", ON_SCREEN },
 	[COL_TOP_USE_MEMORY] = { NULL, "MEM%", ON_SCREEN },
+	[COL_TOP_LIMIT] = { NULL, "LIMIT", KIND_TEXT, FIELD_RIGHT | FIELD_SPARE },
+	[COL_TOP_STATE] = { NULL, "STATE", KIND_TEXT, FIELD_SPARE },
 	[COL_TOP_KERNELS] = { NULL, "KERNELS", ON_SCREEN },
 	[COL_TOP_MEMORY] = { NULL, "MEMORY", ON_SCREEN },
 	[COL_TOP_BY_RATE] = { NULL, "REJ-RATE", ON_SCREEN },
 	[COL_TOP_BY_BUDGET] = { NULL, "REJ-BUDG", ON_SCREEN },
 	[COL_TOP_BY_KERNELS] = { NULL, "REJ-KERN", ON_SCREEN },
 	[COL_TOP_BY_MEMORY] = { NULL, "REJ-MEM", ON_SCREEN },
+	[COL_TOP_SHADOWED] = { NULL, "SHADOW/s", ON_SCREEN },
+	[COL_TOP_NAME] = { NULL, "NAME", KIND_TEXT, FIELD_SPARE },
+	[COL_TOP_EXACT_NAME] = { "name", NULL, KIND_TEXT, FIELD_EXACT },
+	[COL_TOP_SUSPENDED] = { "suspended", NULL, KIND_BOOL, 0 },
+	[COL_TOP_IN_SHADOW] = { "shadow", NULL, KIND_BOOL, 0 },
+	[COL_TOP_RATE] = { "rate", NULL, KIND_TOTAL, FIELD_LIMIT },
+	[COL_TOP_RATE_PERIOD] = { "rate_period", NULL, KIND_TEXT, 0 },
+	[COL_TOP_RATE_POLICY] = { "rate_policy", NULL, KIND_TEXT, 0 },
+	[COL_TOP_BURST] = { "burst", NULL, KIND_TOTAL, FIELD_NONE },
+	[COL_TOP_REJECTED_SUSPENDED] = { "suspended_rejected", NULL, KIND_TOTAL, 0 },
+	[COL_TOP_REJECTED_SHADOW] = { "shadow_rejected", NULL, KIND_TOTAL, 0 },
 	[COL_TOP_GENERATION] = { "generation", NULL, KIND_ID, 0 },
 	[COL_TOP_ADMITTED] = { "admitted", NULL, KIND_TOTAL, 0 },
 	[COL_TOP_REJECTED_RATE] = { "rejected.rate", NULL, KIND_TOTAL, 0 },

@@ -10,20 +10,22 @@
 #ifndef K2K_TENANTCTL_COLUMNS_H
 #define K2K_TENANTCTL_COLUMNS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum kind {             /* in JSON           in csv    in a table   */
-	    KIND_TEXT,  /* string, or null   text      text         */
-	    KIND_ID,    /* decimal string    decimal   decimal      */
-	    KIND_TOTAL, /* decimal string    decimal   decimal      */
-	    KIND_NS,    /* decimal string    decimal   1h30m        */
-	    KIND_BYTES, /* decimal string    decimal   2GiB         */
-	    KIND_RATE,  /* decimal string    decimal   5000/s       */
-	    KIND_TIME,  /* decimal string    decimal   date in UTC  */
-	    KIND_COUNT, /* number            decimal   decimal      */
-	    KIND_BOOL,  /* true, false       the same  yes, no      */
-	    KIND_JSON,  /* as it is          -         -            */
+enum kind {                 /* in JSON           in csv    in a table   */
+	    KIND_TEXT,      /* string, or null   text      text         */
+	    KIND_ID,        /* decimal string    decimal   decimal      */
+	    KIND_TOTAL,     /* decimal string    decimal   decimal      */
+	    KIND_NS,        /* decimal string    decimal   1h30m        */
+	    KIND_SIGNED_NS, /* the same, signed              -1h30m */
+	    KIND_BYTES,     /* decimal string    decimal   2GiB         */
+	    KIND_RATE,      /* decimal string    5000/s    30/min       */
+	    KIND_TIME,      /* decimal string    decimal   date in UTC  */
+	    KIND_COUNT,     /* number            decimal   decimal      */
+	    KIND_BOOL,      /* true, false       the same  yes, no      */
+	    KIND_JSON,      /* as it is          -         -            */
 };
 
 enum {
@@ -32,6 +34,8 @@ enum {
 	FIELD_SPARE = 1 << 2, /* may be left out if the terminal is too narrow, the last first */
 	FIELD_NONE = 1 << 3, /* UINT64_MAX means none: null in JSON, "-" in a table, empty in csv */
 	FIELD_SORT_NUMBER = 1 << 4, /* sort this text by the number that is given with it */
+	/* UTF-8 that the library has checked: JSON and csv have it as it is, tables as ASCII */
+	FIELD_EXACT = 1 << 5,
 };
 /* In a field's flags: the least width of its column, so that all pages of a list look alike. */
 #define FIELD_WIDTH(width) ((unsigned int)(width) << 8)
@@ -50,6 +54,8 @@ struct value {
 	const char *text;         /* TEXT */
 	struct json_object *json; /* JSON; the caller may change it and pass it again */
 	const char *color;        /* of the table's cell, or null */
+	bool none;                /* there is no number: as if FIELD_NONE and UINT64_MAX */
+	uint32_t period;          /* of a RATE: enum k2k_rate_period */
 	const char *suffix;       /* in tables only: follows the number; or null */
 };
 #define NUMBER(n) ((struct value){ .number = (n) })
@@ -85,9 +91,29 @@ enum {
 	COL_TENANT_BY_MEMORY,
 	COL_TENANT_GPU_TIME,
 	COL_TENANT_UNATTRIBUTED,
+	COL_TENANT_RESERVED,
 	COL_TENANT_THIS_SECOND,
 	COL_TENANT_KERNELS_HELD,
 	COL_TENANT_MEMORY_HELD,
+	COL_TENANT_NAME,
+	COL_TENANT_SHADOW,
+	COL_TENANT_SUSPENDED,
+	COL_TENANT_SHADOW_REJECTED,
+	COL_TENANT_SHADOW_RATE,
+	COL_TENANT_SHADOW_BUDGET,
+	COL_TENANT_SHADOW_KERNELS,
+	COL_TENANT_SHADOW_MEMORY,
+	COL_TENANT_BY_SUSPENSION,
+	COL_TENANT_RATE_NUMBER,
+	COL_TENANT_RATE_PERIOD,
+	COL_TENANT_RATE_POLICY,
+	COL_TENANT_BURST,
+	COL_TENANT_CORRECTED,
+	COL_TENANT_ALERTS,
+	COL_TENANT_ALERTED,
+	COL_TENANT_ALERTED_RATE,
+	COL_TENANT_ALERTED_KERNELS,
+	COL_TENANT_ALERTED_MEMORY,
 	COL_TENANT_COUNT
 };
 extern const struct table tenants_table;
@@ -112,6 +138,8 @@ enum {
 	COL_LEASE_PID,
 	COL_LEASE_KERNELS,
 	COL_LEASE_MEMORY,
+	COL_LEASE_ENGAGEMENT,
+	COL_LEASE_RESERVED,
 	COL_LEASE_COUNT
 };
 extern const struct table leases_table;
@@ -121,11 +149,36 @@ enum {
 	COL_BUDGET_ENGAGEMENT,
 	COL_BUDGET_BUDGET,
 	COL_BUDGET_USED,
+	COL_BUDGET_RESERVED,
+	COL_BUDGET_RENEWAL,
+	COL_BUDGET_PERIOD,
+	COL_BUDGET_BEGAN,
+	COL_BUDGET_RENEWS,
+	COL_BUDGET_CORRECTED,
+	COL_BUDGET_ALERTED,
 	COL_BUDGET_COUNT
 };
 extern const struct table budgets_table;
 
-enum { COL_USAGE_TENANT, COL_USAGE_ENGAGEMENT, COL_USAGE_GPU_TIME, COL_USAGE_COUNT };
+/* The closed periods of a budget. */
+enum {
+	COL_PERIOD_NUMBER,
+	COL_PERIOD_BEGAN,
+	COL_PERIOD_NEXT,
+	COL_PERIOD_USED,
+	COL_PERIOD_FINAL,
+	COL_PERIOD_COUNT
+};
+extern const struct table periods_table;
+
+enum {
+	COL_USAGE_TENANT,
+	COL_USAGE_ENGAGEMENT,
+	COL_USAGE_GPU_TIME,
+	COL_USAGE_CORRECTED,
+	COL_USAGE_RESERVED,
+	COL_USAGE_COUNT
+};
 extern const struct table usage_table;
 
 enum {
@@ -149,11 +202,17 @@ enum {
 	COL_LIMIT_ENGAGEMENT,
 	COL_LIMIT_NAME,
 	COL_LIMIT_REFUSES,
+	COL_LIMIT_IN_SHADOW,
 	COL_LIMIT_USED_TEXT,
 	COL_LIMIT_MAX_TEXT,
 	COL_LIMIT_USED,
 	COL_LIMIT_MAX,
+	COL_LIMIT_PERIOD,
+	COL_LIMIT_POLICY,
+	COL_LIMIT_RESERVED,
+	COL_LIMIT_RENEWS,
 	COL_LIMIT_REJECTED,
+	COL_LIMIT_SHADOWED,
 	COL_LIMIT_SINCE,
 	COL_LIMIT_LAST,
 	COL_LIMIT_BROKER,
@@ -164,6 +223,25 @@ enum {
 	COL_LIMIT_COUNT
 };
 extern const struct table limits_table;
+
+/* What `what-if` found of each limit. */
+enum {
+	COL_OUTCOME_TENANT,
+	COL_OUTCOME_LIMIT,
+	COL_OUTCOME_ENGAGEMENT,
+	COL_OUTCOME_NAME,
+	COL_OUTCOME_REQUESTS,
+	COL_OUTCOME_REFUSED,
+	COL_OUTCOME_FIRST,
+	COL_OUTCOME_LAST,
+	COL_OUTCOME_PEAK_TEXT,
+	COL_OUTCOME_MAX_TEXT,
+	COL_OUTCOME_PEAK,
+	COL_OUTCOME_MAX,
+	COL_OUTCOME_SHARE,
+	COL_OUTCOME_COUNT
+};
+extern const struct table outcomes_table;
 
 enum {
 	COL_EVENT_TIME_NS,
@@ -220,6 +298,10 @@ enum {
 	COL_TOP_BY_BUDGET,
 	COL_TOP_BY_KERNELS,
 	COL_TOP_BY_MEMORY,
+	COL_TOP_LIMIT,
+	COL_TOP_STATE,
+	COL_TOP_SHADOWED,
+	COL_TOP_NAME,
 	COL_TOP_SCREEN,
 	COL_TOP_GENERATION = COL_TOP_SCREEN,
 	COL_TOP_ADMITTED,
@@ -231,6 +313,15 @@ enum {
 	COL_TOP_UNATTRIBUTED_NS,
 	COL_TOP_KERNELS_HELD,
 	COL_TOP_BYTES_HELD,
+	COL_TOP_EXACT_NAME,
+	COL_TOP_SUSPENDED,
+	COL_TOP_IN_SHADOW,
+	COL_TOP_RATE,
+	COL_TOP_RATE_PERIOD,
+	COL_TOP_RATE_POLICY,
+	COL_TOP_BURST,
+	COL_TOP_REJECTED_SUSPENDED,
+	COL_TOP_REJECTED_SHADOW,
 	COL_TOP_PERCENT_RATE,
 	COL_TOP_PERCENT_BUDGET,
 	COL_TOP_PERCENT_KERNELS,

@@ -3,8 +3,6 @@
 #include "command_table.h"
 #include "commands.h"
 
-#include <string.h>
-
 /* The program that writes the manual pages links this table without the commands. */
 #ifdef K2K_TABLE_ALONE
 #define RUN(function) NULL
@@ -46,36 +44,6 @@ const char options_prose[] =
 #define LIMITS "Each limit may be 'unlimited'. A limit of 0 is allowed and rejects everything."
 const char limits_prose[] = LIMITS;
 
-const struct exit_text exit_texts[] = {
-	{ EXIT_DONE, "done" },
-	{ EXIT_NO, "the answer is no" },
-	{ EXIT_USAGE, "usage" },
-	{ EXIT_MISSING, "no such tenant or budget" },
-	{ EXIT_EXISTS, "exists already" },
-	{ EXIT_FULL, "full" },
-	{ EXIT_REGISTRY, "no usable registry" },
-	{ EXIT_PERMISSION, "permission denied" },
-	{ EXIT_BUSY, "busy or timed out; or no k2k-auditd keeps the audit that is required" },
-	{ EXIT_PARTLY, "some of several failed" },
-	{ EXIT_SYSTEM, "the system failed (silently if the reader of the output has gone)" },
-};
-const size_t exit_text_count = sizeof(exit_texts) / sizeof(exit_texts[0]);
-
-const char *const value_texts[VALUE_KINDS] = {
-	[VALUE_SIZE] =
-		"Sizes are bytes: 512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes); fractions only if "
-		"they are exact.",
-	[VALUE_RATE] = "Rates are messages per second: 5000/s, 5k/s. Rates per minute, hour or "
-		       "day (30/min) are refused: a limit holds in each second, and is not "
-		       "converted.",
-	[VALUE_DURATION] = "Durations carry a unit: 250ms, 1.5s, 1h30m.",
-	[VALUE_TENANT] =
-		"A tenant's ID is decimal, or hexadecimal with 0x: 1 to 18446744073709551615.",
-	[VALUE_ENGAGEMENT] = "An engagement (ENG) is decimal, or hexadecimal with 0x: 0 to "
-			     "18446744073709551615.",
-	[VALUE_REGISTRY] = "A registry's NAME has 1 to 64 characters of A-Z a-z 0-9 _ -.",
-};
-
 static const struct option_text init_options[] = {
 	{ OPT_MAX_TENANTS, 0, "max-tenants", "N", VALUE_NUMBER, NULL, "4096 by default" },
 	{ OPT_MAX_ENGAGEMENTS, 0, "max-engagements", "N", VALUE_NUMBER, NULL,
@@ -84,7 +52,13 @@ static const struct option_text init_options[] = {
 	  "4 x tenants by default: (tenant, broker) pairs that hold kernels or memory" },
 	{ OPT_MAX_BUDGETS, 0, "max-budgets", "N", VALUE_NUMBER, NULL, "16384 by default" },
 	{ OPT_AUDIT_EVENTS, 0, "audit-events", "N", VALUE_NUMBER, NULL,
-	  "256 by default: events in each broker's audit ring; rounded up to a power of two" },
+	  "256 by default, and fewer for more than 64 brokers: events in each audit ring; rounded "
+	  "up to a power of two" },
+	{ OPT_MAX_BROKERS, 0, "max-brokers", "N", VALUE_NUMBER, NULL,
+	  "64 by default, at most 1024: brokers that can be attached at once; fixed for the "
+	  "registry's life" },
+	{ OPT_MAX_KERNELS, 0, "max-kernels", "N", VALUE_NUMBER, NULL,
+	  "16384 by default: names in the directory of kernels" },
 	{ OPT_MODE, 0, "mode", "MODE", VALUE_NUMBER, NULL,
 	  "0660 by default: decides who may be a broker; group and others never get write access "
 	  "to the definitions" },
@@ -92,6 +66,9 @@ static const struct option_text init_options[] = {
 	{ OPT_REQUIRE_AUDIT, 0, "require-audit", NULL, VALUE_NONE, NULL,
 	  "refuse changes of tenants (exit code 8) unless a k2k-auditd keeps up; messages, "
 	  "repair and destroy are never refused" },
+	{ OPT_STRICT, 0, "strict", NULL, VALUE_NONE, NULL,
+	  "refuse messages from kernels that are not in the directory; otherwise their tenant is "
+	  "0" },
 	{ OPT_IF_MISSING, 0, "if-missing", NULL, VALUE_NONE, NULL,
 	  "accept a registry that exists already; differences from what was asked for are "
 	  "reported" },
@@ -104,13 +81,24 @@ static const struct option_text init_options[] = {
 	{ OPT_PRESET, 0, "preset", "standard|unlimited", VALUE_WORD, "standard unlimited",      \
 	  "standard: 100000/s, 16 kernels, 2GiB, no budget" },                                  \
 	{ OPT_RATE, 0, "rate", "R", VALUE_RATE, "unlimited",                                    \
-	  "messages per second: 5000/s, 5k/s" },                                                \
+	  "messages in each second, minute, hour or day: 5k/s, 30/min; a bucket stays one" },   \
+	{ OPT_BURST, 0, "burst", "N", VALUE_NUMBER, NULL,                                       \
+	  "make the rate a token bucket that holds N messages" },                               \
+	{ OPT_POLICY, 0, "policy", "window|bucket", VALUE_WORD, "window bucket",                \
+	  "window: counts in each of its periods; bucket: as --burst" },                        \
 	{ OPT_KERNELS, 0, "kernels", "N", VALUE_NUMBER, "unlimited",                            \
 	  "kernels at the same time" },                                                         \
 	{ OPT_GPU_MEMORY, 0, "gpu-memory", "SIZE", VALUE_SIZE, "unlimited",                     \
 	  "512MiB, 2G (= 2GiB), 1GB (= 10^9 bytes)" },                                          \
 	{ OPT_BUDGET, 0, "budget", "ENG=DUR", VALUE_DURATION, NULL,                             \
-	  "GPU time for an engagement: 7=1h30m; may be repeated" }
+	  "GPU time for an engagement: 7=1h30m for ever, 7=10h/day for each day (hour, day, "   \
+	  "week or month, in UTC); may be repeated" },                                          \
+	{ OPT_NAME, 0, "name", "NAME", VALUE_TEXT, NULL,                                        \
+	  "a name of its own: UTF-8, at most 31 bytes; '' for none" },                          \
+	{ OPT_SHADOW, 0, "shadow", "on|off", VALUE_WORD, "on off",                              \
+	  "on: count and audit what the limits would refuse, but let it pass" },                \
+	{ OPT_ALERT, 0, "alert", "P%", VALUE_TEXT, NULL,                                        \
+	  "audit when this part of a limit is reached: 80%; may be repeated; none" }
 
 /* What a listing takes; the columns are those of the command's table. */
 #define COLUMN_OPTIONS                                                                          \
@@ -147,6 +135,12 @@ static const struct option_text update_options[] = {
 	  "register the tenant if it is not registered" },
 };
 
+static const struct option_text deregister_options[] = {
+	{ OPT_DRAIN, 0, "drain", NULL, VALUE_NONE, NULL,
+	  "suspend the tenants first, and wait up to --timeout until nobody holds their kernels "
+	  "or memory" },
+};
+
 static const struct option_text list_options[] = {
 	SORT_OPTION,
 	FILTER_OPTION,
@@ -173,6 +167,20 @@ static const struct option_text usage_options[] = {
 	SORT_OPTION,
 	COLUMN_OPTIONS,
 };
+static const struct option_text correct_options[] = {
+	{ OPT_BY, 0, "by", "DUR", VALUE_DURATION, NULL,
+	  "how much is added, like +5s, or taken back, like -1h30m" },
+	{ OPT_REASON, 0, "reason", "TEXT", VALUE_TEXT, NULL,
+	  "why, for the audit trail: 1 to 63 bytes" },
+	{ OPT_REQUEST, 0, "request", "N", VALUE_NUMBER, NULL,
+	  "a number of your own: a repeat of the command with this number changes nothing" },
+	{ OPT_ORG, 0, "org", "O", VALUE_NUMBER, NULL, "organisation, for the audit trail" },
+};
+static const struct option_text renew_options[] = {
+	{ OPT_FORCE, 0, "force", NULL, VALUE_NONE, NULL,
+	  "confirm that the current period ends before its time" },
+	{ OPT_ORG, 0, "org", "O", VALUE_NUMBER, NULL, "organisation, for the audit trail" },
+};
 static const struct option_text quota_options[] = {
 	{ OPT_ORG, 0, "org", "O", VALUE_NUMBER, NULL,
 	  "organisation, decimal or 0x...; 0 by default" },
@@ -195,6 +203,14 @@ static const struct option_text diff_options[] = {
 	{ OPT_PRUNE, 0, "prune", NULL, VALUE_NONE, NULL,
 	  "also report the tenants that the document does not name" },
 };
+static const struct option_text what_if_options[] = {
+	DOCUMENT_FILE,
+	{ OPT_TRACE, 0, "trace", "FILE", VALUE_FILE, NULL,
+	  "the requests, as CSV with a header: time, tenant, and if wanted engagement, org and "
+	  "gpu_time" },
+	{ OPT_LOG, 0, "log", "FILE", VALUE_FILE, NULL,
+	  "the requests that a log of k2k-auditd says were refused" },
+};
 static const struct option_text tail_options[] = {
 	{ OPT_FOLLOW, 'f', "follow", NULL, VALUE_NONE, NULL,
 	  "do not end, but wait for new events" },
@@ -211,7 +227,8 @@ static const struct option_text tail_options[] = {
 	  "only events about the tenant, as source or destination" },
 	{ OPT_TYPE, 0, "type", "T", VALUE_WORD,
 	  "cross_tenant rate budget kernels gpu_memory unknown_tenant register update deregister "
-	  "budget_change broker_dead created destroyed repair final_totals SecurityViolation "
+	  "budget_change broker_dead created destroyed repair final_totals correction "
+	  "budget_renewed suspended alert SecurityViolation "
 	  "ResourceLimitExceeded AuthorizationCheck ConfigurationChange",
 	  "only this kind (rate, register, ...) or type (SecurityViolation, ...)" },
 	COLUMN_OPTIONS,
@@ -277,7 +294,7 @@ const struct command commands[] = {
 		.summary = "register tenants",
 		OPTIONS(register_options),
 		.prose = LIMITS "\n",
-		.example = "register 42 --rate 5k/s --kernels 4 --gpu-memory 2G --budget 7=1h",
+		.example = "register 42 --name vision-team --rate 5k/s --kernels 4 --budget 7=1h",
 	},
 	{
 		.name = "update",
@@ -290,7 +307,8 @@ const struct command commands[] = {
 		OPTIONS(update_options),
 		.prose = LIMITS
 		" ENG=unlimited removes a budget. --preset sets rate, kernels and memory, but no "
-		"budget.\n",
+		"budget. --shadow on tries limits with real traffic: 'list' and 'audit tail' show "
+		"what they would have refused; --shadow off enforces them.\n",
 		.example = "update 42 --rate unlimited --budget 7=unlimited",
 	},
 	{
@@ -299,11 +317,36 @@ const struct command commands[] = {
 		.min = 1,
 		.max = MANY,
 		.operands = { TENANT },
-		.synopsis = "deregister ID...",
+		.synopsis = "deregister ID... [--drain]",
 		.summary = "remove tenants, and print their final totals",
+		OPTIONS(deregister_options),
 		.prose = "Waits up to --timeout for calls in progress; if they last longer, the "
-			 "totals are marked as not final.\n",
-		.example = "deregister 42 43 --timeout 1s",
+			 "totals are marked as not final. With --drain, a tenant whose leases "
+			 "and reservations do not end in time stays registered, and suspended.\n",
+		.exits = "8 if leases or reservations did not end in time",
+		.example = "deregister 42 --drain --timeout 10m",
+	},
+	{
+		.name = "suspend",
+		.run = RUN(cmd_suspend),
+		.min = 1,
+		.max = MANY,
+		.operands = { TENANT },
+		.synopsis = "suspend ID...",
+		.summary = "refuse all new messages and leases of tenants",
+		.prose = "What they hold stays, releases and bookings go on, and all usage is "
+			 "kept.\n",
+		.example = "suspend @vision-team",
+	},
+	{
+		.name = "resume",
+		.run = RUN(cmd_resume),
+		.min = 1,
+		.max = MANY,
+		.operands = { TENANT },
+		.synopsis = "resume ID...",
+		.summary = "end the suspension of tenants",
+		.example = "resume @vision-team",
 	},
 	{
 		.name = "list",
@@ -381,10 +424,17 @@ const struct command commands[] = {
 		.min = 3,
 		.max = 3,
 		.operands = { TENANT, ENGAGEMENT, { VALUE_DURATION, "unlimited" } },
-		.synopsis = "budget set ID ENG DUR",
+		.synopsis = "budget set ID ENG DUR[/PERIOD]",
 		.summary = "set the GPU time that a tenant has for an engagement",
-		.prose = "Usage is kept. 'unlimited' removes the budget, if there is one.\n",
-		.example = "budget set 42 7 1h30m",
+		.prose =
+			"PERIOD is hour, day, week or month: the budget renews when one begins, in "
+			"UTC; weeks begin on Mondays. Without it the budget counts all GPU time "
+			"since the registration. What was overspent in a period is not taken "
+			"from the next one. Usage is kept: if the amount or PERIOD of a budget "
+			"that renews is changed, what its current period has used counts on, "
+			"until the next boundary of the new PERIOD. 'unlimited' removes the "
+			"budget, if there is one.\n",
+		.example = "budget set 42 7 10h/day",
 	},
 	{
 		.name = "budget",
@@ -405,10 +455,63 @@ const struct command commands[] = {
 		.max = 1,
 		.operands = { TENANT },
 		.synopsis = "budget list [ID] [options]",
-		.summary = "list budgets, and how much of each is used",
+		.summary =
+			"list budgets, how much of each is used and reserved, and when they renew",
 		OPTIONS(filter_options),
 		.table = &budgets_table,
+		.prose = "Messages, and reservations of other brokers, are refused when what is "
+			 "USED and what is RESERVED reach the budget together. 'leases ID' lists "
+			 "who has reserved it.\n",
 		.example = "budget list 42",
+	},
+	{
+		.name = "budget",
+		.second = "history",
+		.run = RUN(cmd_budget_history),
+		.min = 2,
+		.max = 2,
+		.operands = { TENANT, ENGAGEMENT },
+		.synopsis = "budget history ID ENG [options]",
+		.summary = "list the last 12 closed periods of a budget that renews",
+		OPTIONS(filter_options),
+		.table = &periods_table,
+		.prose = "USED is with the corrections that were made in the period. It is FINAL "
+			 "once something was booked in a later period. A period in "
+			 "which nothing was booked is not listed; NEXT is when the one after it "
+			 "began.\n",
+		.example = "budget history 42 7",
+	},
+	{
+		.name = "budget",
+		.second = "renew",
+		.run = RUN(cmd_budget_renew),
+		.min = 2,
+		.max = 2,
+		.operands = { TENANT, ENGAGEMENT },
+		.synopsis = "budget renew ID ENG --force",
+		.summary = "end the current period of a budget now, and begin another one",
+		OPTIONS(renew_options),
+		.prose = "A clock that steps back begins no period again. If the clock was far "
+			 "ahead, a period that began then would last until that time: this ends "
+			 "it. It is audited. The new period is that of the calendar: its BEGAN is "
+			 "the last boundary, and may be that of the period which ended.\n",
+		.example = "budget renew 42 7 --force",
+	},
+	{
+		.name = "usage",
+		.second = "correct",
+		.run = RUN(cmd_usage_correct),
+		.min = 2,
+		.max = 2,
+		.operands = { TENANT, ENGAGEMENT },
+		.synopsis = "usage correct ID ENG --by DUR --reason TEXT [--request N]",
+		.summary = "correct what was booked for an engagement",
+		OPTIONS(correct_options),
+		.prose = "The correction is kept as a sum of its own beside the GPU time, which "
+			 "stays what was booked, and is audited with its reason. Budgets see the "
+			 "difference. In a budget that renews it counts in the current period, "
+			 "but takes no more from it than it has used.\n",
+		.example = "usage correct 42 7 --by -1h30m --reason 'failed run 17' --request 17",
 	},
 	{
 		.name = "usage",
@@ -419,7 +522,8 @@ const struct command commands[] = {
 		.summary = "show GPU time by tenant and engagement",
 		OPTIONS(usage_options),
 		.table = &usage_table,
-		.prose = "An engagement that a tenant never used shows 0.\n",
+		.prose = "An engagement that a tenant never used shows 0. CORRECTED is the sum of "
+			 "its corrections ('usage correct').\n",
 		.example = "usage 42 7",
 	},
 	{
@@ -447,9 +551,11 @@ const struct command commands[] = {
 			   "and what to do",
 		OPTIONS(sort_options),
 		.table = &limits_table,
-		.prose = "REFUSES: whether the smallest next request is refused. REJECTED, "
-			 "SINCE, LAST and BY-BROKER come from the audit trail, as far back as "
-			 "its rings reach.\n",
+		.prose = "REFUSES: whether the smallest next request is refused; WOULD-REFUSE: the "
+			 "same of limits in shadow. REJECTED, SHADOWED (what would have been "
+			 "rejected), SINCE, LAST and BY-BROKER come from the audit trail, as far "
+			 "back as its rings reach. Of a token bucket OF is its burst, and its "
+			 "rate.\n",
 		.example = "explain 42",
 	},
 	{
@@ -482,9 +588,13 @@ const struct command commands[] = {
 		.max = 1,
 		.operands = { TENANT },
 		.synopsis = "leases [ID] [options]",
-		.summary = "list which brokers hold a tenant's kernels and GPU memory",
+		.summary =
+			"list which brokers hold a tenant's kernels, GPU memory and reservations",
 		OPTIONS(filter_options),
 		.table = &leases_table,
+		.prose = "GPU time that a broker has reserved of an engagement's budget has a row "
+			 "of its own, with the engagement. It is free at once when the broker "
+			 "ends; a stopped broker keeps it.\n",
 		.example = "leases 42",
 	},
 	{
@@ -519,6 +629,28 @@ const struct command commands[] = {
 		.example = "diff -f tenants.yaml",
 	},
 	{
+		.name = "what-if",
+		.run = RUN(cmd_what_if),
+		.synopsis = "what-if -f FILE... --trace FILE|--log FILE",
+		.summary = "replay requests of the past against proposed limits",
+		OPTIONS(what_if_options),
+		.table = &outcomes_table,
+		.prose = "The document is that of 'apply'; tenants that it does not name are "
+			 "unknown. The library decides as it would have at the times of the "
+			 "requests, in a registry of its own; no other one is read or changed. "
+			 "A request holds a kernel slot for its GPU time, and is billed when it "
+			 "ends. A time is a date in UTC or seconds since 1970, and a gpu_time "
+			 "seconds or a duration. gmt_create, groupId (G0041 is tenant 42), "
+			 "checkpoint_model_version_id (M0006 is engagement 7) and "
+			 "exec_time_seconds are accepted as names of the columns.\n"
+			 "REQUESTS: those that the limit admitted or refused. "
+			 "PEAK: the most that was used at once, messages in a window, kernel "
+			 "slots, or GPU time. A log of k2k-auditd has only what was refused then: "
+			 "it shows whether the proposed limits would refuse it again.\n",
+		.exits = "1 if a request would be refused",
+		.example = "what-if -f proposed.yaml --trace requests.csv",
+	},
+	{
 		.name = "export",
 		.run = RUN(cmd_export),
 		.synopsis = "export",
@@ -538,7 +670,8 @@ const struct command commands[] = {
 			 "followed. A device, a FIFO, and a file that is a mount point are "
 			 "written in place. FILE - is standard output.\n"
 			 "The file lacks what brokers count after it was written: stop them "
-			 "first. It has no leases either, since they belong to processes.\n",
+			 "first. It has no leases and no reservations either, since they belong "
+			 "to processes.\n",
 		.example = "save /var/lib/k2k/default.json",
 	},
 	{
@@ -645,35 +778,3 @@ const struct command commands[] = {
 	},
 };
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
-
-static const struct option_text *option_among(const struct option_text *options, size_t count,
-                                              const char *name, size_t length, char letter)
-{
-	for (size_t i = 0; i < count; i++)
-		if (name ? strlen(options[i].name) == length &&
-		                    !memcmp(options[i].name, name, length)
-		         : letter && options[i].letter == letter)
-			return &options[i];
-	return NULL;
-}
-
-const struct option_text *find_option(const struct command *command, const char *name,
-                                      size_t length)
-{
-	const struct option_text *found = option_among(global_options, global_option_count, name,
-	                                               length, 0);
-
-	return found || !command
-	               ? found
-	               : option_among(command->options, command->option_count, name, length, 0);
-}
-
-const struct option_text *find_letter(const struct command *command, char letter)
-{
-	const struct option_text *found = option_among(global_options, global_option_count, NULL, 0,
-	                                               letter);
-
-	return found || !command
-	               ? found
-	               : option_among(command->options, command->option_count, NULL, 0, letter);
-}

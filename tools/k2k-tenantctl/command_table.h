@@ -2,9 +2,9 @@
 /*
  * command_table.h - the command line as data
  *
- * command_table.c has the table. The parser (main.c), --help (help.c), completion (completion.c)
- * and the manual pages (manual_pages.c) read it, so a command or an option is added there and
- * nowhere else.
+ * command_table.c has the table, command_texts.c the texts that all commands share. The parser
+ * (main.c), --help (help.c), completion (completion.c) and the manual pages (manual_pages.c) read
+ * them, so a command or an option is added there and nowhere else.
  */
 #ifndef K2K_TENANTCTL_COMMAND_TABLE_H
 #define K2K_TENANTCTL_COMMAND_TABLE_H

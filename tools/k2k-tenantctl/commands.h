@@ -11,6 +11,7 @@
 int cmd_init(struct ctl *ctl);
 int cmd_info(struct ctl *ctl);
 int cmd_destroy(struct ctl *ctl);
+/* cmd_version.c */
 int cmd_version(struct ctl *ctl);
 /* cmd_check.c */
 int cmd_check(struct ctl *ctl);
@@ -19,6 +20,8 @@ int cmd_repair(struct ctl *ctl);
 int cmd_register(struct ctl *ctl);
 int cmd_update(struct ctl *ctl);
 int cmd_deregister(struct ctl *ctl);
+int cmd_suspend(struct ctl *ctl);
+int cmd_resume(struct ctl *ctl);
 int cmd_exists(struct ctl *ctl);
 /* cmd_list.c */
 int cmd_list(struct ctl *ctl);
@@ -32,6 +35,10 @@ int cmd_top(struct ctl *ctl);
 int cmd_budget_set(struct ctl *ctl);
 int cmd_budget_unset(struct ctl *ctl);
 int cmd_budget_list(struct ctl *ctl);
+/* cmd_correct.c */
+int cmd_budget_renew(struct ctl *ctl);
+int cmd_budget_history(struct ctl *ctl);
+int cmd_usage_correct(struct ctl *ctl);
 /* cmd_usage.c */
 int cmd_usage(struct ctl *ctl);
 int cmd_quota(struct ctl *ctl);
@@ -53,6 +60,8 @@ int cmd_export(struct ctl *ctl);
 /* cmd_apply.c */
 int cmd_apply(struct ctl *ctl);
 int cmd_diff(struct ctl *ctl);
+/* cmd_what_if.c */
+int cmd_what_if(struct ctl *ctl);
 /* cmd_save.c */
 int cmd_save(struct ctl *ctl);
 int cmd_load(struct ctl *ctl);

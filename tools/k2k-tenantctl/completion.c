@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * completion: prints the scripts, and answers their question: what may the last word of a command
- * line become? Commands and options come from the table of commands. Ids come from the registry,
- * which is opened as an observer without waiting.
+ * line become? Commands and options come from the table of commands. Ids and names come from the
+ * registry, which is opened as an observer without waiting.
  */
 #include "commands.h"
 #include "completion_scripts.h"
@@ -53,34 +53,18 @@ static int compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The sorted ids of all tenants, or of a tenant's engagements. Null if they can't be read. */
-static uint64_t *fetch_ids(const struct line *l, bool engagements, k2k_tenant_id tenant,
-                           size_t *count)
+/* The registry that the line names; null if it can't be read. */
+static struct k2k_registry *open_to_complete(const struct line *l)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
 	struct k2k_registry *reg;
-	uint64_t *ids = NULL;
-	void *list;
 
 	options.flags = K2K_OPEN_TIMEOUT;
 	options.actor = CTL_NAME;
 	if (!good_registry_name(l->registry) ||
 	    k2k_registry_open(l->registry, K2K_ROLE_OBSERVER, &options, &reg))
 		return NULL;
-	if (!fetch_list(reg, engagements ? LIST_USAGE : LIST_TENANT_IDS, tenant, &list, count)) {
-		ids = list;
-		if (engagements) {
-			const struct k2k_usage_info *usage = list;
-
-			ids = check_memory(calloc(*count + 1, sizeof(*ids)));
-			for (size_t i = 0; i < *count; i++)
-				ids[i] = usage[i].engagement_id;
-			free(list);
-		}
-		qsort(ids, *count, sizeof(*ids), compare_numbers);
-	}
-	k2k_registry_close(&reg);
-	return ids;
+	return reg;
 }
 
 static bool is_named(const struct line *l, const char *word)
@@ -91,23 +75,107 @@ static bool is_named(const struct line *l, const char *word)
 	return false;
 }
 
-static void offer_ids(const struct line *l, bool engagements, const char *typed, const char *before)
+/* A shell would take other names apart, or expand them: they have to be typed. */
+static bool is_plain(const char *name)
 {
-	struct units_fault fault;
-	k2k_tenant_id tenant = K2K_TENANT_UNSPECIFIED;
-	char text[UNITS_TEXT];
+	for (; *name; name++)
+		if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+		      (*name >= '0' && *name <= '9') || strchr("._+-", *name) ||
+		      (unsigned char)*name >= 0x80))
+			return false;
+	return true;
+}
+
+/* An id, with the name as its description; and then the name, with the id. */
+struct named_tenant {
+	char id[UNITS_TEXT], at_name[1 + K2K_TENANT_NAME_MAX + 1]; /* "@vision-team", or "" */
+};
+
+static struct named_tenant *read_tenants(struct k2k_registry *reg, size_t *count)
+{
+	struct named_tenant *tenants;
 	uint64_t *ids;
+	void *list;
+
+	*count = 0;
+	if (fetch_list(reg, LIST_TENANT_IDS, K2K_TENANT_UNSPECIFIED, &list, count)) {
+		*count = 0;
+		return NULL;
+	}
+	ids = list;
+	qsort(ids, *count, sizeof(*ids), compare_numbers);
+	tenants = check_memory(calloc(*count + 1, sizeof(*tenants)));
+	for (size_t i = 0; i < *count; i++) {
+		struct k2k_tenant_info info = { .size = sizeof(info) };
+
+		units_print_number(tenants[i].id, ids[i]);
+		/* without a name if it is gone meanwhile, and also if its counts are damaged */
+		if (!k2k_tenant_get(reg, ids[i], &info) && info.name[0])
+			snprintf(tenants[i].at_name, sizeof(tenants[i].at_name), "@%s", info.name);
+	}
+	free(ids);
+	return tenants;
+}
+
+static void offer_tenants(const struct line *l, const char *typed, const char *before)
+{
+	struct k2k_registry *reg = open_to_complete(l);
+	struct named_tenant *tenants;
+	char text[16 + UNITS_TEXT];
 	size_t count;
 
-	/* engagements are those of the tenant on the line */
-	if (engagements &&
-	    (!l->operand_count || units_parse_id(l->operands[0], &tenant, &fault) || !tenant))
+	if (!reg)
 		return;
-	ids = fetch_ids(l, engagements, tenant, &count);
-	for (size_t i = 0; ids && i < count; i++) {
+	tenants = read_tenants(reg, &count);
+	k2k_registry_close(&reg);
+	for (size_t i = 0; i < count; i++)
+		if (is_named(l, tenants[i].id) ||
+		    (tenants[i].at_name[0] && is_named(l, tenants[i].at_name)))
+			tenants[i].id[0] = 0;
+	for (size_t i = 0; i < count; i++)
+		if (tenants[i].id[0])
+			offer(typed, before, tenants[i].id,
+			      tenants[i].at_name[0] ? tenants[i].at_name + 1 : NULL);
+	for (size_t i = 0; i < count; i++) {
+		if (!tenants[i].id[0] || !tenants[i].at_name[0] ||
+		    !is_plain(tenants[i].at_name + 1))
+			continue;
+		snprintf(text, sizeof(text), "tenant %s", tenants[i].id);
+		offer(typed, before, tenants[i].at_name, text);
+	}
+	free(tenants);
+}
+
+/* Those of the tenant on the line. */
+static void offer_engagements(const struct line *l, const char *typed, const char *before)
+{
+	struct k2k_registry *reg = l->operand_count ? open_to_complete(l) : NULL;
+	k2k_tenant_id tenant = K2K_TENANT_UNSPECIFIED;
+	struct k2k_usage_info *usage = NULL;
+	struct units_fault fault;
+	char text[UNITS_TEXT];
+	uint64_t *ids;
+	size_t count = 0;
+	void *list;
+
+	if (!reg)
+		return;
+	if (l->operands[0][0] == '@' ? k2k_tenant_find_name(reg, l->operands[0] + 1, &tenant)
+	                             : units_parse_id(l->operands[0], &tenant, &fault))
+		tenant = K2K_TENANT_UNSPECIFIED;
+	if (tenant && !fetch_list(reg, LIST_USAGE, tenant, &list, &count))
+		usage = list;
+	else
+		count = 0;
+	k2k_registry_close(&reg);
+	ids = check_memory(calloc(count + 1, sizeof(*ids)));
+	for (size_t i = 0; i < count; i++)
+		ids[i] = usage[i].engagement_id;
+	free(usage);
+	qsort(ids, count, sizeof(*ids), compare_numbers);
+	for (size_t i = 0; i < count; i++) {
 		units_print_number(text, ids[i]);
-		if (engagements || !is_named(l, text))
-			offer(typed, before, text, NULL);
+		offer(typed, before, text, NULL);
 	}
 	free(ids);
 }
@@ -200,8 +268,8 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 {
 	offer_words(words, typed, before);
 	switch (kind) {
-	case VALUE_TENANT:
-	case VALUE_ENGAGEMENT: offer_ids(l, kind == VALUE_ENGAGEMENT, typed, before); break;
+	case VALUE_TENANT: offer_tenants(l, typed, before); break;
+	case VALUE_ENGAGEMENT: offer_engagements(l, typed, before); break;
 	case VALUE_REGISTRY: offer_registries(typed, before); break;
 	case VALUE_GROUP: offer_groups(typed, before); break;
 	case VALUE_USER: offer_users(typed, before); break;

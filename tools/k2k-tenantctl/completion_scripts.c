@@ -39,6 +39,8 @@ static const char bash[] =
 	"\t\tfi\n"
 	"\tdone\n"
 	"}\n"
+	"# a tenant's name begins with @, where readline would begin another word, a host's name\n"
+	"COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}\n"
 	"complete -o nosort -F _k2k_tenantctl k2k-tenantctl\n";
 
 static const char zsh[] =

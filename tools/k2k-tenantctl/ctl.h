@@ -19,8 +19,12 @@
 
 #include <k2k/registry.h>
 
+/* k2k-fleetctl and k2k-fleetd are built from some of these files, under their own names. */
+#ifndef CTL_NAME
 #define CTL_NAME "k2k-tenantctl"
-#define CTL_SCHEMA "k2k-tenantctl/1"
+#define CTL_PLACE "registry" /* what `registry` below is called in JSON */
+#endif
+#define CTL_SCHEMA CTL_NAME "/1"
 
 /* Scripts rely on these values. */
 enum {
@@ -58,16 +62,25 @@ enum option_id {
 	OPT_MAX_LEASES,
 	OPT_MAX_BUDGETS,
 	OPT_AUDIT_EVENTS,
+	OPT_MAX_BROKERS,
+	OPT_MAX_KERNELS,
 	OPT_MODE,
 	OPT_GROUP,
 	OPT_PLAN,
 	OPT_REQUIRE_AUDIT,
+	OPT_STRICT,
 	OPT_IF_MISSING,
 	OPT_PRESET,
 	OPT_RATE,
+	OPT_BURST,
+	OPT_POLICY,
 	OPT_KERNELS,
 	OPT_GPU_MEMORY,
 	OPT_BUDGET,
+	OPT_NAME,
+	OPT_SHADOW,
+	OPT_ALERT,
+	OPT_DRAIN,
 	OPT_MAX_SERIES,
 	OPT_ORG,
 	OPT_ENGAGEMENT,
@@ -89,6 +102,15 @@ enum option_id {
 	OPT_FILTER,
 	OPT_NO_HEADERS,
 	OPT_WATCH,
+	OPT_FORCE,
+	OPT_BY,
+	OPT_REASON,
+	OPT_REQUEST,
+	OPT_TRACE,
+	OPT_LOG,
+	/* of k2k-fleetctl */
+	OPT_DATABASE,
+	OPT_ROLE,
 	OPT_END
 };
 
@@ -99,29 +121,33 @@ struct failure {
 	char *message;
 };
 
+#define NAMED_ID 24
+
 struct ctl {
-	const char *registry;
+	const char *registry; /* of k2k-fleetctl: the name of the database */
 	enum format format;
 	bool color, dry_run, yes, quiet;
 	uint64_t timeout_ns;
 
 	/* the option's last argument, "" if it takes none, null if the option is not given */
 	const char *option[OPT_END];
-	/* every --budget, --file and --filter, in order */
-	const char **budgets, **files, **filters;
-	size_t budget_count, file_count, filter_count;
+	/* every --budget, --alert, --file and --filter, in order */
+	const char **budgets, **alerts, **files, **filters;
+	size_t budget_count, alert_count, file_count, filter_count;
 	bool has_owner; /* --owner */
 	uint32_t owner_uid;
 	/* the role in which the registry was opened, or 0; advice on missing rights needs it */
 	enum k2k_role role;
 	char **arguments; /* after the command */
 	size_t argument_count;
+	char (*named)[NAMED_ID]; /* arguments that were @NAME, as ids */
 
 	const char *command; /* null until it is known */
 	struct view *view;   /* --columns, --sort and --filter; null if the command lists nothing */
 	struct failure *failures;
 	size_t failure_count, failure_room;
-	bool json_done; /* the one JSON object is on standard output */
+	bool json_done;   /* the one JSON object is on standard output */
+	const char *text; /* while document_read_text() reads it */
 };
 
 /* ---- messages.c: messages ---------------------------------------------------- */
@@ -141,6 +167,11 @@ bool can_ask(void);
 bool ask(const char *question, ...) __attribute__((format(printf, 1, 2)));
 /* Prints a message that is no failure to standard error, unless -q is given. */
 void note(const struct ctl *ctl, const char *message, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- place.c: what the global options name ------------------------------------------------- */
+
+/* Reads --registry and --owner. False after it has reported what is wrong. */
+bool settle_place(struct ctl *ctl);
 
 /* ---- open.c: the registry and its lists --------------------------------------------------- */
 
@@ -180,12 +211,19 @@ struct form {
 	int (*parse)(const char *text, uint64_t *value, struct units_fault *fault);
 	const char *text;
 };
-extern const struct form a_rate, a_kernel_count, a_size, a_duration, a_mode, an_id;
+extern const struct form a_kernel_count, a_size, a_duration, a_mode, an_id;
 
 bool arg_id(struct ctl *ctl, const char *what, const char *text, uint64_t *id);
 /* All arguments; the caller frees *ids. */
 bool arg_ids(struct ctl *ctl, k2k_tenant_id **ids, size_t *count);
 bool arg_duration(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);
+/* A budget: a duration, and how often it renews (enum k2k_budget_renewal). */
+bool arg_renewing(struct ctl *ctl, const char *what, const char *text, uint64_t *ns,
+                  uint32_t *renewal);
+/* --rate: so many messages in a period (enum k2k_rate_period). */
+#define RATE_FORM "a rate is like 5000/s, 5k/s, 30/min, 500/h, 10k/day, or unlimited"
+bool arg_period_rate(struct ctl *ctl, const char *text, uint64_t *rate, uint32_t *period);
+bool arg_correction(struct ctl *ctl, const char *what, const char *text, int64_t *ns);
 /* A duration; a number without a unit means seconds. */
 bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);
 bool arg_interval(struct ctl *ctl, const char *text, uint64_t *ns); /* for stat and top */
@@ -193,10 +231,11 @@ bool arg_count(struct ctl *ctl, const char *what, const char *text, uint64_t min
                uint64_t *count);
 bool arg_mode(struct ctl *ctl, const char *what, const char *text, uint32_t *mode);
 /*
- * --preset, --rate, --kernels, --gpu-memory and --budget as a quota; *mask says which were given
- * (K2K_UPDATE_...). The caller frees quota->budgets.
+ * The options of register and update as a quota; *mask says which were given (K2K_UPDATE_...), and
+ * *kept which parts of the rate were not (rates.h). The caller frees quota->budgets.
  */
-bool arg_quota(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask);
+struct rate_kept;
+bool arg_quota(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask, struct rate_kept *kept);
 /* A tenant to change: 0 is refused. */
 bool arg_tenant_to_change(struct ctl *ctl, const char *text, k2k_tenant_id *id);
 /* All arguments as tenants to change; the caller frees *ids. */

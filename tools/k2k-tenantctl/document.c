@@ -7,16 +7,14 @@
  */
 #include "document.h"
 #include "progress.h"
+#include "common/thresholds.h"
 #include "common/units.h"
 #include "common/printable.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <yaml.h>
 
 struct source {
@@ -41,6 +39,8 @@ static int parse_number(const char *text, uint64_t *value, struct units_fault *f
 
 static const struct form a_number = { parse_number,
 	                              "a whole number, at most 18446744073709551615" };
+
+static const struct form a_signed_number = { signed_parse, "a whole number with a sign" };
 
 /* ---- faults ----------------------------------------------------------------- */
 
@@ -253,8 +253,42 @@ static int by_engagement(const void *a, const void *b)
 	                          : (x->column > y->column) - (x->column < y->column);
 }
 
+/* The value of one engagement. */
+typedef bool (*take_item)(struct source *s, const char *what, struct engagement_ns *item);
+
+static bool take_cost(struct source *s, const char *what, struct engagement_ns *item)
+{
+	return take_u64(s, what, &a_number, &item->ns);
+}
+
+static bool take_correction(struct source *s, const char *what, struct engagement_ns *item)
+{
+	return take_u64(s, what, &a_signed_number, &item->ns);
+}
+
+static bool take_budget(struct source *s, const char *what, struct engagement_ns *item)
+{
+	struct units_fault fault;
+
+	return is_scalar(s, what) &&
+	       (!units_parse_renewing(scalar(s), &item->ns, &item->renewal, &fault) ||
+	        bad_scalar(s, what, &fault,
+	                   "a budget is like 1h30m, 10h/day (hour, week, month), or unlimited"));
+}
+
+static bool take_periods(struct source *s, const char *what, struct engagement_ns *item)
+{
+	struct document *d = s->document;
+
+	if (!is_scalar(s, what))
+		return false;
+	item->ns = images_add(d, item->engagement);
+	return periods_parse(scalar(s), &d->images[item->ns]) ||
+	       bad(s, "%s: not as 'save' writes it", what);
+}
+
 /* {7: 1h, 8: 2h}. Keys are compared as numbers, because one number has several spellings. */
-static bool take_engagements(struct source *s, const char *what, const struct form *form,
+static bool take_engagements(struct source *s, const char *what, take_item take,
                              struct engagements *list, size_t *first, size_t *count)
 {
 	struct engagement_ns *own;
@@ -278,7 +312,7 @@ static bool take_engagements(struct source *s, const char *what, const struct fo
 		item->line = s->event.start_mark.line + 1;
 		item->column = s->event.start_mark.column + 1;
 		if (!take_u64(s, "engagement", &an_id, &item->engagement) || !next(s) ||
-		    !take_u64(s, what, form, &item->ns))
+		    !take(s, what, item))
 			return false;
 		list->count++;
 	}
@@ -294,21 +328,9 @@ static bool take_engagements(struct source *s, const char *what, const struct fo
 	return true;
 }
 
-/* Drops unlimited budgets: in the library, no budget means unlimited. */
-static void drop_unlimited(struct engagements *list, size_t first, size_t *count)
-{
-	size_t kept = first;
-
-	for (size_t i = first; i < first + *count; i++)
-		if (list->list[i].ns != K2K_UNLIMITED)
-			list->list[kept++] = list->list[i];
-	list->count = kept;
-	*count = kept - first;
-}
-
 /* ---- entries ---------------------------------------------------------------- */
 
-static bool take_rejected(struct source *s, struct k2k_rejected *rejected)
+static bool take_rejected(struct source *s, const char *what, struct k2k_rejected *rejected)
 {
 	static const char *const keys[] = { "rate", "budget", "kernels", "gpu_memory" };
 	uint64_t *const values[] = { &rejected->rate, &rejected->budget, &rejected->kernels,
@@ -316,12 +338,36 @@ static bool take_rejected(struct source *s, struct k2k_rejected *rejected)
 	uint32_t seen = 0;
 	int key;
 
-	if (!is_mapping(s, "rejected_total", "{rate: 0, budget: 0, kernels: 0, gpu_memory: 0}"))
+	if (!is_mapping(s, what, "{rate: 0, budget: 0, kernels: 0, gpu_memory: 0}"))
 		return false;
-	while ((key = take_key(s, "rejected_total", keys, 4, &seen)) != 4)
+	while ((key = take_key(s, what, keys, 4, &seen)) != 4)
 		if (key < 0 || !next(s) || !take_u64(s, keys[key], &a_number, values[key]))
 			return false;
-	return seen == 15 || bad(s, "rejected_total: needs rate, budget, kernels and gpu_memory");
+	return seen == 15 || bad(s, "%s: needs rate, budget, kernels and gpu_memory", what);
+}
+
+static bool take_tenant_name(struct source *s, char name[K2K_TENANT_NAME_MAX + 1])
+{
+	const unsigned char *at = (const unsigned char *)scalar(s);
+
+	if (!is_scalar(s, "name"))
+		return false;
+	if (s->event.data.scalar.length > K2K_TENANT_NAME_MAX)
+		return bad(s, "name '%.60s': longer than %d bytes", scalar(s), K2K_TENANT_NAME_MAX);
+	for (; *at; at++)
+		if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0))
+			return bad(s, "name: has a control character");
+	strcpy(name, scalar(s));
+	return true;
+}
+
+static bool take_bool(struct source *s, const char *what, bool *value)
+{
+	if (!is_scalar(s, what))
+		return false;
+	*value = !strcmp(scalar(s), "true");
+	return *value || !strcmp(scalar(s), "false") ||
+	       bad(s, "%s '%.60s': must be true or false", what, scalar(s));
 }
 
 enum key {
@@ -331,6 +377,11 @@ enum key {
 	KEY_KERNELS,
 	KEY_GPU_MEMORY,
 	KEY_BUDGETS,
+	KEY_NAME,
+	KEY_SHADOW,
+	KEY_BURST,
+	KEY_POLICY,
+	KEY_ALERTS,
 	PLAIN_KEYS,
 	KEY_GENERATION = PLAIN_KEYS,
 	KEY_REGISTERED_AT,
@@ -338,22 +389,21 @@ enum key {
 	KEY_REJECTED,
 	KEY_UNATTRIBUTED,
 	KEY_GPU_NS,
+	KEY_SUSPENDED, /* from here on not in files that 0.1 wrote */
+	KEY_SHADOW_REJECTED,
+	KEY_SUSPENDED_REJECTED,
+	KEY_CORRECTED,
+	KEY_PERIODS,
 	SAVED_KEYS,
 };
+/* clang-format off */
 static const char *const entry_keys[] = {
-	"id",
-	"preset",
-	"rate",
-	"kernels",
-	"gpu_memory",
-	"budgets",
-	"generation",
-	"registered_at_ns",
-	"admitted_total",
-	"rejected_total",
-	"unattributed_ns",
-	"gpu_ns",
+	"id", "preset", "rate", "kernels", "gpu_memory", "budgets", "name", "shadow", "burst",
+	"policy", "alerts", "generation", "registered_at_ns", "admitted_total", "rejected_total",
+	"unattributed_ns", "gpu_ns", "suspended", "shadow_rejected_total",
+	"suspended_rejected_total", "corrected_ns", "periods",
 };
+/* clang-format on */
 
 static bool take_preset(struct source *s, struct k2k_quota *quota)
 {
@@ -375,6 +425,43 @@ static bool take_id(struct source *s, struct entry *e)
 	       bad(s, "id 0 means 'no tenant'; ids are 1 to 18446744073709551615");
 }
 
+static bool take_rate(struct source *s, struct rate *rate)
+{
+	struct units_fault fault;
+
+	return is_scalar(s, "rate") &&
+	       (!units_parse_rate(scalar(s), &rate->number, &rate->period, &fault) ||
+	        bad_scalar(s, "rate", &fault, RATE_FORM));
+}
+
+static bool take_policy(struct source *s, uint32_t *policy)
+{
+	if (!is_scalar(s, "policy"))
+		return false;
+	*policy = !strcmp(scalar(s), "bucket") ? K2K_RATE_BUCKET : K2K_RATE_WINDOW;
+	return *policy == K2K_RATE_BUCKET || !strcmp(scalar(s), "window") ||
+	       bad(s, "policy '%.60s': must be window or bucket", scalar(s));
+}
+
+/* A bucket has a burst, and a window none. */
+static bool complete_rate(struct source *s, struct entry *e, uint32_t seen,
+                          const struct k2k_quota *preset)
+{
+	bool burst = seen & 1u << KEY_BURST, policy = seen & 1u << KEY_POLICY;
+
+	if (!(seen & 1u << KEY_RATE))
+		e->rate.number = preset->max_messages_per_sec;
+	if (burst && policy && e->rate.policy == K2K_RATE_WINDOW)
+		return bad_at(s, e->line, e->column,
+		              "tenant %" PRIu64 ": burst is of a bucket, not of a window", e->id);
+	if (!burst && e->rate.policy == K2K_RATE_BUCKET)
+		return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": a bucket needs a burst",
+		              e->id);
+	if (burst)
+		e->rate.policy = K2K_RATE_BUCKET;
+	return true;
+}
+
 static bool take_value(struct source *s, enum key key, struct entry *e, struct k2k_quota *preset)
 {
 	struct document *d = s->document;
@@ -382,25 +469,45 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	switch (key) {
 	case KEY_ID: return take_id(s, e);
 	case KEY_PRESET: return take_preset(s, preset);
-	case KEY_RATE: return take_u64(s, "rate", &a_rate, &e->rate);
+	case KEY_RATE: return take_rate(s, &e->rate);
+	case KEY_BURST: return take_u64(s, "burst", &a_number, &e->rate.burst);
+	case KEY_POLICY: return take_policy(s, &e->rate.policy);
+	case KEY_ALERTS:
+		return is_scalar(s, "alerts") &&
+		       (thresholds_parse(e->alerts, scalar(s)) ||
+		        bad(s, "alerts '%.60s': must be %s", scalar(s), THRESHOLDS_FORM));
 	case KEY_KERNELS: return take_kernels(s, &e->kernels);
 	case KEY_GPU_MEMORY: return take_u64(s, "gpu_memory", &a_size, &e->gpu_memory_bytes);
 	case KEY_BUDGETS:
-		if (!take_engagements(s, "budgets", &a_duration, &d->budgets, &e->first_budget,
+		if (!take_engagements(s, "budgets", take_budget, &d->budgets, &e->first_budget,
 		                      &e->budget_count))
 			return false;
-		drop_unlimited(&d->budgets, e->first_budget, &e->budget_count);
+		budgets_drop_unlimited(&d->budgets, e->first_budget, &e->budget_count);
 		return true;
 	case KEY_GENERATION: return take_u64(s, "generation", &a_number, &e->generation);
 	case KEY_REGISTERED_AT:
 		return take_u64(s, "registered_at_ns", &a_number, &e->registered_at_ns);
 	case KEY_ADMITTED: return take_u64(s, "admitted_total", &a_number, &e->admitted_total);
-	case KEY_REJECTED: return take_rejected(s, &e->rejected_total);
+	case KEY_REJECTED: return take_rejected(s, "rejected_total", &e->rejected_total);
+	case KEY_NAME: return take_tenant_name(s, e->name);
+	case KEY_SHADOW: return take_bool(s, "shadow", &e->shadow);
+	case KEY_SUSPENDED: return take_bool(s, "suspended", &e->suspended);
+	case KEY_SHADOW_REJECTED:
+		return take_rejected(s, "shadow_rejected_total", &e->shadow_rejected_total);
+	case KEY_SUSPENDED_REJECTED:
+		return take_u64(s, "suspended_rejected_total", &a_number,
+		                &e->suspended_rejected_total);
 	case KEY_UNATTRIBUTED:
 		return take_u64(s, "unattributed_ns", &a_number, &e->unattributed_ns);
 	case KEY_GPU_NS:
-		return take_engagements(s, "gpu_ns", &a_number, &d->costs, &e->first_cost,
+		return take_engagements(s, "gpu_ns", take_cost, &d->costs, &e->first_cost,
 		                        &e->cost_count);
+	case KEY_CORRECTED:
+		return take_engagements(s, "corrected_ns", take_correction, &d->corrections,
+		                        &e->first_correction, &e->correction_count);
+	case KEY_PERIODS:
+		return take_engagements(s, "periods", take_periods, &d->periods, &e->first_period,
+		                        &e->period_count);
 	case SAVED_KEYS: break;
 	}
 	return false;
@@ -411,9 +518,10 @@ static bool is_complete(struct source *s, const struct entry *e, uint32_t seen, 
 {
 	if (!(seen & 1u << KEY_ID))
 		return bad_at(s, e->line, e->column, "this tenant has no id");
-	/* a saved tenant has every key: presets do not apply */
+	/* a saved tenant has every key of version 0.1: presets do not apply */
 	for (size_t i = 0; s->kind == DOCUMENT_SAVED && i < count; i++)
-		if (i != KEY_PRESET && !(seen & 1u << i))
+		if (i != KEY_PRESET && (i < KEY_NAME || i > KEY_ALERTS) && i < KEY_SUSPENDED &&
+		    !(seen & 1u << i))
 			return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": has no %s", e->id,
 			              entry_keys[i]);
 	if (s->kind == DOCUMENT_SAVED && !e->generation)
@@ -455,10 +563,9 @@ static bool take_entry(struct source *s)
 				return false;
 		}
 	}
-	if (s->faults > faults || !is_complete(s, &e, seen, count))
+	if (s->faults > faults || !is_complete(s, &e, seen, count) ||
+	    !complete_rate(s, &e, seen, &preset))
 		return !s->fatal;
-	if (!(seen & 1u << KEY_RATE))
-		e.rate = preset.max_messages_per_sec;
 	if (!(seen & 1u << KEY_KERNELS))
 		e.kernels = preset.max_concurrent_kernels;
 	if (!(seen & 1u << KEY_GPU_MEMORY))
@@ -618,67 +725,6 @@ static void order_entries(struct source *s)
 	}
 }
 
-int read_file(struct ctl *ctl, const char *path, char **data, size_t *length)
-{
-	int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-	size_t room = 1 << 16;
-	ssize_t got = 0;
-	int error;
-
-	*data = NULL;
-	*length = 0;
-	if (fd >= 0) {
-		*data = check_memory(malloc(room));
-		while ((got = read(fd, *data + *length, room - *length - 1)) > 0 ||
-		       (got < 0 && errno == EINTR)) {
-			if (got > 0)
-				*length += (size_t)got;
-			if (room - *length < 4096)
-				*data = check_memory(realloc(*data, room *= 2));
-		}
-	}
-	error = errno;
-	if (fd > STDERR_FILENO)
-		close(fd);
-	if (fd >= 0 && got == 0) {
-		(*data)[*length] = 0;
-		return 0;
-	}
-	free(*data);
-	*data = NULL;
-	return fail_with(ctl, error == EACCES || error == EPERM ? K2K_EPERM : K2K_EIO, "%s: %s",
-	                 fd == STDIN_FILENO ? "standard input" : path, strerror(error));
-}
-
-/* Whether `save` may have written it. */
-static bool looks_saved(const char *data)
-{
-	return strstr(data, CHECKSUM_MARK) != NULL;
-}
-
-/* The file must end with the checksum of all bytes before it. */
-static int verify_checksum(struct ctl *ctl, const char *name, const char *data, size_t length)
-{
-	static const char mark[] = CHECKSUM_MARK;
-	size_t tail = sizeof(mark) - 1 + 16 + sizeof("\"}\n") - 1;
-	char expected[64];
-
-	if (!looks_saved(data))
-		return fail_usage(ctl,
-		                  "%s: has no checksum: it was truncated, or was not written by "
-		                  "'save'",
-		                  name);
-	if (length < tail || memcmp(data + length - tail, mark, sizeof(mark) - 1))
-		return fail_usage(
-			ctl, "%s: does not end with its checksum: something was cut off or added",
-			name);
-	snprintf(expected, sizeof(expected), "%016" PRIx64 "\"}\n", crc64(0, data, length - tail));
-	if (memcmp(data + length - 16 - 3, expected, 16 + 3))
-		return fail_usage(
-			ctl, "%s: the checksum is wrong: the file was corrupted or changed", name);
-	return 0;
-}
-
 static void parse(struct source *s, const char *data, size_t length)
 {
 	if (!yaml_parser_initialize(&s->parser))
@@ -705,8 +751,8 @@ static void read_one(struct source *s, const char *path)
 	int exit_code = read_file(s->ctl, path, &data, &length);
 
 	if (!exit_code && s->kind == DOCUMENT_SAVED)
-		exit_code = verify_checksum(s->ctl, name, data, length);
-	else if (!exit_code && looks_saved(data))
+		exit_code = document_verify(s->ctl, name, data, length);
+	else if (!exit_code && document_looks_saved(data))
 		exit_code = fail_usage(s->ctl, "%s: was written by 'save'; 'load' reads it", name);
 	if (exit_code)
 		s->exit_code = exit_code;
@@ -742,16 +788,4 @@ int document_read(struct ctl *ctl, const char *const *paths, size_t count, enum 
 	if (s.exit_code)
 		document_free(document);
 	return s.exit_code;
-}
-
-void document_free(struct document *document)
-{
-	for (size_t i = 0; i < document->source_count; i++)
-		free(document->sources[i].name);
-	free(document->sources);
-	free(document->name);
-	free(document->entries);
-	free(document->budgets.list);
-	free(document->costs.list);
-	*document = (struct document){ 0 };
 }

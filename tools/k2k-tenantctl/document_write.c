@@ -2,6 +2,7 @@
 /* export, and the part of a document that export and save have in common */
 #include "commands.h"
 #include "document.h"
+#include "common/thresholds.h"
 #include "common/units.h"
 
 #include <inttypes.h>
@@ -12,17 +13,37 @@ static void write_text(FILE *out, bool json, const char *key, const char *text)
 	fprintf(out, json ? ", \"%s\": \"%s\"" : ", %s: %s", key, text);
 }
 
+/* In double quotes, which YAML and JSON read alike. */
+static void write_name(FILE *out, bool json, const char *name)
+{
+	fputs(json ? ", \"name\": \"" : ", name: \"", out);
+	for (; *name; name++) {
+		if (*name == '"' || *name == '\\')
+			fputc('\\', out);
+		fputc(*name, out);
+	}
+	fputc('"', out);
+}
+
 void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
                            const struct tenant *t)
 {
 	const struct k2k_tenant_info *i = &t->info;
 	char text[UNITS_TEXT];
 
+	_Static_assert(THRESHOLDS_TEXT <= UNITS_TEXT, "thresholds fit into a value");
 	fprintf(out, json ? "{\"id\": \"%" PRIu64 "\"" : "{id: %" PRIu64, i->id);
+	if (i->name[0])
+		write_name(out, json, i->name);
 	write_text(out, json, "rate",
 	           i->max_messages_per_sec == K2K_UNLIMITED
 	                   ? "unlimited"
-	                   : units_print_rate(text, i->max_messages_per_sec));
+	                   : units_print_rate(text, i->max_messages_per_sec, i->rate_period));
+	if (i->rate_policy == K2K_RATE_BUCKET)
+		fprintf(out,
+		        json ? ", \"burst\": \"%" PRIu64 "\", \"policy\": \"bucket\""
+		             : ", burst: %" PRIu64 ", policy: bucket",
+		        i->burst);
 	if (i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 		write_text(out, json, "kernels", "unlimited");
 	else
@@ -32,6 +53,11 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
 	           i->max_gpu_memory_bytes == K2K_UNLIMITED
 	                   ? "unlimited"
 	                   : units_print_size(text, i->max_gpu_memory_bytes));
+	if (i->shadow)
+		fputs(json ? ", \"shadow\": true" : ", shadow: true", out);
+	if (i->alerts[0])
+		fprintf(out, ", %salerts%s: \"%s\"", json ? "\"" : "", json ? "\"" : "",
+		        thresholds_print(text, i->alerts));
 	if (!json && !t->budget_count)
 		return;
 	fputs(json ? ", \"budgets\": {" : ", budgets: {", out);
@@ -40,7 +66,7 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
 
 		fprintf(out, json ? "%s\"%" PRIu64 "\": \"%s\"" : "%s%" PRIu64 ": %s",
 		        b ? ", " : "", budget->engagement_id,
-		        units_print_duration(text, budget->budget_ns));
+		        units_print_renewing(text, budget->budget_ns, budget->renewal));
 	}
 	fputs("}", out);
 }

@@ -134,6 +134,17 @@ static void print_one(const struct command *c)
 	printf("\nexample: " CTL_NAME " %s\n", c->example);
 }
 
+/* Is there exactly this command, of one word (second is null) or of two? */
+static bool is_command(const char *command, const char *second)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (!strcmp(commands[i].name, command) &&
+		    (second ? commands[i].second && !strcmp(commands[i].second, second)
+		            : !commands[i].second))
+			return true;
+	return false;
+}
+
 bool help_print(const char *command, const char *second)
 {
 	bool printed = false;
@@ -153,7 +164,10 @@ bool help_print(const char *command, const char *second)
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *c = &commands[i];
 
-		if (strcmp(c->name, command) || (c->second && second && strcmp(c->second, second)))
+		if (strcmp(c->name, command) ||
+		    (c->second && second && strcmp(c->second, second)) ||
+		    (c->second && !second && is_command(command, NULL)) ||
+		    (!c->second && second && is_command(command, second)))
 			continue;
 		if (printed)
 			putchar('\n');

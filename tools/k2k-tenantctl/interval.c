@@ -12,6 +12,16 @@ static uint64_t more(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
+static uint64_t all_of(const struct k2k_rejected *r)
+{
+	uint64_t sum = r->rate;
+
+	add(&sum, r->budget);
+	add(&sum, r->kernels);
+	add(&sum, r->gpu_memory);
+	return sum;
+}
+
 static void change_of(struct change *c, const struct snapshot_tenant *now,
                       const struct snapshot_tenant *before, uint64_t interval_ns)
 {
@@ -25,6 +35,10 @@ static void change_of(struct change *c, const struct snapshot_tenant *now,
 		.budget = more(r->budget, was->budget),
 		.kernels = more(r->kernels, was->kernels),
 		.memory = more(r->gpu_memory, was->gpu_memory),
+		.suspended = more(now->info.suspended_rejected_total,
+		                  before->info.suspended_rejected_total),
+		.shadowed = more(all_of(&now->info.shadow_rejected_total),
+		                 all_of(&before->info.shadow_rejected_total)),
 		.gpu_ns = more(now->gpu_ns, before->gpu_ns),
 		.unattributed_ns = more(now->info.unattributed_ns, before->info.unattributed_ns),
 	};
@@ -37,6 +51,8 @@ static void add_change(struct change *all, const struct change *c)
 	add(&all->budget, c->budget);
 	add(&all->kernels, c->kernels);
 	add(&all->memory, c->memory);
+	add(&all->suspended, c->suspended);
+	add(&all->shadowed, c->shadowed);
 	add(&all->gpu_ns, c->gpu_ns);
 	add(&all->unattributed_ns, c->unattributed_ns);
 }

@@ -8,6 +8,8 @@
 /* What was counted between two snapshots, by one tenant or by all. */
 struct change {
 	uint64_t interval_ns, admitted, rate, budget, kernels, memory, gpu_ns, unattributed_ns;
+	uint64_t suspended;      /* rejected because the tenant was suspended */
+	uint64_t shadowed;       /* what limits in shadow would have rejected */
 	uint64_t unknown, cross; /* only for all: no tenant has them */
 };
 

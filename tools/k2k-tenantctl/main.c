@@ -2,7 +2,6 @@
 /* k2k-tenantctl: parses the command line by the table of commands, and runs the command */
 #include "commands.h"
 #include "help.h"
-#include "accounts.h"
 #include "output.h"
 #include "command_table.h"
 #include "suggest.h"
@@ -221,6 +220,8 @@ static void read_options(struct ctl *ctl, struct complaint *c, int argc, char **
 			ctl->format = FORMAT_JSON;
 		else if (id == OPT_BUDGET)
 			ctl->budgets[ctl->budget_count++] = optarg;
+		else if (id == OPT_ALERT)
+			ctl->alerts[ctl->alert_count++] = optarg;
 		else if (id == OPT_FILE)
 			ctl->files[ctl->file_count++] = optarg;
 		else if (id == OPT_FILTER)
@@ -276,31 +277,10 @@ static bool good_words(struct ctl *ctl, const struct option_text *options, size_
 
 static bool settle_globals(struct ctl *ctl)
 {
-	const char *name = ctl->option[OPT_REGISTRY], *color = ctl->option[OPT_COLOR];
-	const char *from = name ? "--registry" : "K2K_REGISTRY";
-
-	if (!name)
-		name = getenv("K2K_REGISTRY");
-	ctl->registry = name && (*name || ctl->option[OPT_REGISTRY]) ? name : "default";
-	if (!good_registry_name(ctl->registry)) {
-		fail_usage(
-			ctl,
-			"%s '%.100s': not a registry's name; 1 to %d characters of A-Z a-z 0-9 _ -",
-			from, ctl->registry, K2K_NAME_MAX);
+	if (!settle_place(ctl) || !good_words(ctl, global_options, global_option_count))
 		return false;
-	}
-	if (!good_words(ctl, global_options, global_option_count))
-		return false;
-	ctl->color = wants_color(color);
+	ctl->color = wants_color(ctl->option[OPT_COLOR]);
 	ctl->timeout_ns = UINT64_C(5000000000);
-	if (ctl->option[OPT_OWNER]) {
-		if (!user_parse(ctl->option[OPT_OWNER], &ctl->owner_uid)) {
-			fail_usage(ctl, "--owner '%.100s': no such user; give a name or a number",
-			           ctl->option[OPT_OWNER]);
-			return false;
-		}
-		ctl->has_owner = true;
-	}
 	if (ctl->option[OPT_TIMEOUT] &&
 	    !arg_seconds(ctl, "--timeout", ctl->option[OPT_TIMEOUT], &ctl->timeout_ns))
 		return false;
@@ -362,8 +342,79 @@ static bool fits(struct ctl *ctl, const struct command *c)
 	return true;
 }
 
+/* ---- @NAME in the place of an id ---- */
+
+static bool is_name(const char *word)
+{
+	return word && word[0] == '@';
+}
+
+static bool is_tenant(const struct command *c, size_t argument)
+{
+	size_t at = 0;
+
+	while (at < argument && at + 1 < OPERANDS && c->operands[at + 1].kind != VALUE_NONE)
+		at++;
+	return c->operands[at].kind == VALUE_TENANT;
+}
+
+static int find_name(struct ctl *ctl, struct k2k_registry *reg, const char *name, char id[NAMED_ID])
+{
+	k2k_tenant_id found;
+	int code;
+
+	if (!name[0])
+		return fail_usage(ctl, "'@': the name after it is missing");
+	code = k2k_tenant_find_name(reg, name, &found);
+	if (code == K2K_EINVAL)
+		return fail_usage(ctl, "'@%.100s': not a tenant's name; %s", name,
+		                  k2k_error_detail()->text);
+	if (code == K2K_ENOTENANT)
+		return fail_with(ctl, code, "no tenant has the name '%.100s'", name);
+	if (code)
+		return fail(ctl, code, "registry '%s'", ctl->registry);
+	snprintf(id, NAMED_ID, "%" PRIu64, found);
+	return 0;
+}
+
+/*
+ * Replaces each @NAME by the tenant's id, before the command reads its arguments. Returns 0, or the
+ * exit code of a failure that it has reported.
+ */
+static int replace_names(struct ctl *ctl, const struct command *c)
+{
+	bool any = is_name(ctl->option[OPT_TENANT]);
+	struct k2k_registry *reg;
+	int exit_code;
+
+	for (size_t i = 0; i < ctl->argument_count; i++)
+		any = any || (is_tenant(c, i) && is_name(ctl->arguments[i]));
+	if (!any)
+		return 0;
+	exit_code = open_registry(ctl, K2K_ROLE_OBSERVER, &reg);
+	if (exit_code)
+		return exit_code;
+	ctl->named = check_memory(calloc(ctl->argument_count + 1, sizeof(*ctl->named)));
+	for (size_t i = 0; i <= ctl->argument_count && !exit_code; i++) {
+		const char *word = i < ctl->argument_count ? ctl->arguments[i]
+		                                           : ctl->option[OPT_TENANT];
+
+		if (!is_name(word) || (i < ctl->argument_count && !is_tenant(c, i)))
+			continue;
+		exit_code = find_name(ctl, reg, word + 1, ctl->named[i]);
+		if (i < ctl->argument_count)
+			ctl->arguments[i] = ctl->named[i];
+		else
+			ctl->option[OPT_TENANT] = ctl->named[i];
+	}
+	k2k_registry_close(&reg);
+	return exit_code;
+}
+
 static int run(struct ctl *ctl, const struct complaint *complaint)
 {
+	int exit_code;
+
 	const struct command *c;
 
 	if (complaint->text[0])
@@ -383,7 +434,8 @@ static int run(struct ctl *ctl, const struct complaint *complaint)
 	if (!c || !fits(ctl, c) || !good_words(ctl, c->options, c->option_count) ||
 	    (c->table && !view_read(ctl, c->table)))
 		return EXIT_USAGE;
-	return c->run(ctl);
+	exit_code = replace_names(ctl, c);
+	return exit_code ? exit_code : c->run(ctl);
 }
 
 static void end_at_once(int number)
@@ -415,11 +467,11 @@ int main(int argc, char **argv)
 	int exit_code;
 
 	hold_standard_files();
-	signal(SIGPIPE, SIG_IGN); /* close_output() reports it */
-	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like a full disk */
+	ignore_signals_of_writes(); /* close_output() reports the errors */
 	end_by_signals();
 	unsetenv("POSIXLY_CORRECT"); /* options may follow the command */
 	ctl.budgets = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.budgets)));
+	ctl.alerts = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.alerts)));
 	ctl.filters = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.filters)));
 	ctl.files = check_memory(calloc((size_t)argc + 1, sizeof(*ctl.files)));
 	read_table();
@@ -430,8 +482,10 @@ int main(int argc, char **argv)
 		free(ctl.failures[i].message);
 	free(ctl.failures);
 	free(ctl.budgets);
+	free(ctl.alerts);
 	free(ctl.files);
 	free(ctl.filters);
+	free(ctl.named);
 	view_free(ctl.view);
 	return close_output(exit_code);
 }

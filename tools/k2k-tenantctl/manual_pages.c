@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a command of one word, nothing */
+#define SECOND(c) (c)->second ? " " : "", (c)->second ? (c)->second : ""
+
 static const char *directory;
 
 static FILE *begin_file(const char *name)
@@ -232,7 +235,7 @@ static void exits_and_units(FILE *f, const struct command *c, size_t count)
 		if (!c[i].exits)
 			continue;
 		if (count > 1)
-			fprintf(f, "Of *%s %s*: ", c[i].name, c[i].second);
+			fprintf(f, "Of *%s%s%s*: ", c[i].name, SECOND(&c[i]));
 		plain(f, c[i].exits);
 		fputs(".\n", f);
 		any = true;
@@ -270,7 +273,7 @@ static void columns(FILE *f, const struct command *c, size_t count)
 			fputs("# COLUMNS\n\n", f);
 		any = true;
 		if (count > 1)
-			fprintf(f, "## %s %s\n\n", c[i].name, c[i].second);
+			fprintf(f, "## %s%s%s\n\n", c[i].name, SECOND(&c[i]));
 		for (size_t n = 0; n < table->count; n++)
 			if (table->fields[n].heading) {
 				plain(f, column_name(name, &table->fields[n]));
@@ -307,7 +310,7 @@ static void command_page(const struct command *c, size_t count, const char *vers
 
 		if (count > 1) {
 			fputs("## ", f);
-			fprintf(f, "%s %s\n\n", c[i].name, c[i].second);
+			fprintf(f, "%s%s%s\n\n", c[i].name, SECOND(&c[i]));
 		}
 		putc(first, f);
 		plain(f, c[i].summary + 1);
@@ -322,7 +325,7 @@ static void command_page(const struct command *c, size_t count, const char *vers
 			fputs("# OPTIONS\n\n", f);
 		any = true;
 		if (count > 1)
-			fprintf(f, "## %s %s\n\n", c[i].name, c[i].second);
+			fprintf(f, "## %s%s%s\n\n", c[i].name, SECOND(&c[i]));
 		options(f, c[i].options, c[i].option_count);
 	}
 	fputs(any ? "Those of all commands are in *k2k-tenantctl*(1).\n\n" : "", f);

@@ -25,7 +25,8 @@ static const struct {
 	{ K2K_ENOREGISTRY, EXIT_REGISTRY,
 	  "'" CTL_NAME " -r %s init' creates it, -r NAME takes another" },
 	{ K2K_ELAYOUT, EXIT_REGISTRY,
-	  "use the version that created it; '" CTL_NAME " -r %s destroy -y' removes it" },
+	  "use the version that created it; to go on with this one, 'save FILE' with that one, "
+	  "'" CTL_NAME " -r %s destroy -y', 'init', and 'load FILE'" },
 	{ K2K_EBOOT, EXIT_REGISTRY, "'" CTL_NAME " -r %s destroy' removes its files" },
 	{ K2K_ECORRUPT, EXIT_REGISTRY,
 	  "'" CTL_NAME " -r %s repair' repairs what brokers have corrupted; if it can't be opened, "
@@ -121,6 +122,10 @@ static void hint_of(const struct ctl *ctl, int code, char *text, size_t room)
 		         detail->object);
 		return;
 	}
+	if (code == K2K_EEXIST && detail->code == code && !strcmp(detail->field, "name")) {
+		snprintf(text, room, "names are unique");
+		return;
+	}
 	if (code == K2K_ECORRUPT && detail->code == code && !strcmp(detail->field, "magic")) {
 		snprintf(text, room,
 		         "not recognisable as a registry; remove it by hand if unneeded");
@@ -174,10 +179,14 @@ static int record(struct ctl *ctl, int code, const k2k_tenant_id *tenant, char *
 static int explain(struct ctl *ctl, int code, const k2k_tenant_id *tenant, const char *what)
 {
 	char reason[400], hint[200], message[1200];
+	const char *rest = reason;
+	size_t length = strlen(what);
 
 	reason_of(code, reason, sizeof(reason));
+	if (!strncmp(reason, what, length) && reason[length] == ' ')
+		rest += length + 1; /* the library's text names the same tenant */
 	hint_of(ctl, code, hint, sizeof(hint));
-	snprintf(message, sizeof(message), "%s: %s%s%s", what, reason, hint[0] ? "; " : "", hint);
+	snprintf(message, sizeof(message), "%s: %s%s%s", what, rest, hint[0] ? "; " : "", hint);
 	return record(ctl, code, tenant, message);
 }
 

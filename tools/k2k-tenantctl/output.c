@@ -20,12 +20,12 @@
 
 static bool is_unlimited(const struct field *field, const struct value *value)
 {
-	return (field->flags & FIELD_LIMIT) && value->number == UINT64_MAX;
+	return (field->flags & FIELD_LIMIT) && value->number == UINT64_MAX && !value->none;
 }
 
 static bool is_none(const struct field *field, const struct value *value)
 {
-	return (field->flags & FIELD_NONE) && value->number == UINT64_MAX;
+	return value->none || ((field->flags & FIELD_NONE) && value->number == UINT64_MAX);
 }
 
 static void print_time(char *text, size_t room, uint64_t ns)
@@ -41,7 +41,9 @@ static void print_time(char *text, size_t room, uint64_t ns)
 
 static void print_for_program(char text[CELL], const struct field *field, const struct value *value)
 {
-	if (field->kind == KIND_TEXT)
+	if (field->kind == KIND_TEXT && (field->flags & FIELD_EXACT))
+		snprintf(text, CELL, "%s", value->text ? value->text : "");
+	else if (field->kind == KIND_TEXT)
 		printable_copy(text, CELL, value->text, SIZE_MAX);
 	else if (is_unlimited(field, value))
 		snprintf(text, CELL, "unlimited");
@@ -49,6 +51,10 @@ static void print_for_program(char text[CELL], const struct field *field, const 
 		text[0] = 0;
 	else if (field->kind == KIND_BOOL)
 		snprintf(text, CELL, "%s", value->number ? "true" : "false");
+	else if (field->kind == KIND_RATE)
+		units_print_rate(text, value->number, value->period);
+	else if (field->kind == KIND_SIGNED_NS)
+		snprintf(text, CELL, "%" PRId64, (int64_t)value->number);
 	else
 		units_print_number(text, value->number);
 }
@@ -60,9 +66,11 @@ static void print_for_people(char text[CELL], const struct field *field, const s
 		return;
 	}
 	switch (field->kind) {
+	case KIND_TEXT: printable_copy(text, CELL, value->text, SIZE_MAX); break;
 	case KIND_NS: units_print_duration(text, value->number); break;
+	case KIND_SIGNED_NS: units_print_signed_duration(text, (int64_t)value->number); break;
 	case KIND_BYTES: units_print_short_size(text, value->number); break;
-	case KIND_RATE: units_print_rate(text, value->number); break;
+	case KIND_RATE: units_print_rate(text, value->number, value->period); break;
 	case KIND_TIME: print_time(text, CELL, value->number); break;
 	case KIND_BOOL: snprintf(text, CELL, "%s", value->number ? "yes" : "no"); break;
 	default: print_for_program(text, field, value); break;
@@ -131,6 +139,8 @@ static void json_print_number(char *text, const struct field *field, const struc
 		strcpy(text, value->number ? "true" : "false");
 	} else if (field->kind == KIND_COUNT) {
 		units_print_number(text, value->number);
+	} else if (field->kind == KIND_SIGNED_NS) {
+		snprintf(text, UNITS_TEXT, "\"%" PRId64 "\"", (int64_t)value->number);
 	} else {
 		size_t length = units_print_number(text + 1, value->number);
 
@@ -147,7 +157,7 @@ static void put_value(struct place *place, const struct field *field, const stru
 		if (value->json != place->value)
 			attach(place, json_object_get(value->json));
 	} else if (field->kind == KIND_TEXT) {
-		printable_copy(text, sizeof(text), value->text, SIZE_MAX);
+		print_for_program(text, field, value);
 		attach(place, value->text ? check_memory(json_object_new_string(text)) : NULL);
 	} else {
 		if (!place->value)
@@ -191,7 +201,7 @@ static json_object *json_envelope(const struct ctl *ctl)
 	json_object *envelope = json_new();
 
 	json_put_text(envelope, "schema", CTL_SCHEMA);
-	json_put_text(envelope, "registry", ctl->registry);
+	json_put_text(envelope, CTL_PLACE, ctl->registry);
 	return envelope;
 }
 

@@ -18,13 +18,11 @@ static struct limits limits_of_entry(const struct document *d, const struct entr
 		.rate = e->rate,
 		.kernels = e->kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : e->kernels,
 		.gpu_memory_bytes = e->gpu_memory_bytes,
-		.budgets = {
-			.first = d->budgets.list + e->first_budget,
-			.count = e->budget_count,
-			.stride = sizeof(struct engagement_ns),
-			.engagement_at = offsetof(struct engagement_ns, engagement),
-			.ns_at = offsetof(struct engagement_ns, ns),
-		},
+		.name = e->name[0] ? e->name : NULL,
+		.shadow = e->shadow,
+		.alerts = thresholds_pack(e->alerts),
+		.budgets = BUDGET_LIST(d->budgets.list + e->first_budget, e->budget_count,
+		                       struct engagement_ns, engagement, ns, renewal),
 	};
 }
 
@@ -42,8 +40,10 @@ void plan_changes(const struct plan *plan, const struct document *d, const struc
 	if (s->action == DEREGISTER)
 		return;
 	after = limits_of_entry(d, s->entry);
-	if (s->action == UPDATE)
+	if (s->action == UPDATE) {
 		before = limits_of_tenant(&plan->now, &plan->now.rows[s->tenant]);
+		after.suspended = before.suspended; /* no document says it */
+	}
 	limits_compare(s->action == UPDATE ? &before : NULL, &after, changes);
 }
 
@@ -68,19 +68,10 @@ static void add_update(struct plan *plan, const struct document *d, const struct
 }
 
 /* Walks both lists, which are in the order of ids. */
-int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, bool prune,
-              struct plan *plan)
+void plan_compare(const struct document *d, bool prune, struct plan *plan)
 {
-	size_t t = 0, e = 0, failures = ctl->failure_count;
-	int exit_code;
+	size_t t = 0, e = 0;
 
-	*plan = (struct plan){ .count = 0 };
-	exit_code = tenants_load_all(ctl, reg, &plan->now);
-	if (exit_code)
-		return exit_code;
-	/* a tenant that can't be read would be taken for missing */
-	if (ctl->failure_count > failures + plan->now.damaged)
-		return EXIT_PARTLY;
 	plan->steps = check_memory(calloc(plan->now.count + d->count + 1, sizeof(*plan->steps)));
 	while (t < plan->now.count || e < d->count) {
 		const struct tenant *tenant = &plan->now.rows[t];
@@ -99,6 +90,22 @@ int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *
 			t++;
 		}
 	}
+}
+
+int plan_make(struct ctl *ctl, struct k2k_registry *reg, const struct document *d, bool prune,
+              struct plan *plan)
+{
+	size_t failures = ctl->failure_count;
+	int exit_code;
+
+	*plan = (struct plan){ .count = 0 };
+	exit_code = tenants_load_all(ctl, reg, &plan->now);
+	if (exit_code)
+		return exit_code;
+	/* a tenant that can't be read would be taken for missing */
+	if (ctl->failure_count > failures + plan->now.damaged)
+		return EXIT_PARTLY;
+	plan_compare(d, prune, plan);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int fail_change(struct ctl *ctl, int code, k2k_tenant_id id, const struct change *change,
                        bool several)
@@ -18,53 +19,66 @@ static int fail_change(struct ctl *ctl, int code, k2k_tenant_id id, const struct
 
 /* ---- differences from what was asked for ------------------------------------------ */
 
+struct asked_budget {
+	uint64_t engagement, ns;
+	uint32_t renewal;
+};
+
 /* Replaces the limits that were asked for. */
 static void lay_over(struct limits *limits, const struct change *change,
-                     const struct k2k_budget *budgets, size_t count)
+                     const struct asked_budget *budgets, size_t count)
 {
 	const struct k2k_quota *q = change->quota;
 
 	if (change->mask & K2K_UPDATE_RATE)
-		limits->rate = q->max_messages_per_sec;
+		limits->rate = rate_of_quota(q);
 	if (change->mask & K2K_UPDATE_KERNELS)
 		limits->kernels = q->max_concurrent_kernels == K2K_UNLIMITED_KERNELS
 		                          ? UINT64_MAX
 		                          : q->max_concurrent_kernels;
 	if (change->mask & K2K_UPDATE_GPU_MEMORY)
 		limits->gpu_memory_bytes = q->max_gpu_memory_bytes;
+	if (change->mask & K2K_UPDATE_NAME)
+		limits->name = q->name;
+	if (change->mask & K2K_UPDATE_SHADOW)
+		limits->shadow = q->shadow;
+	if (change->mask & K2K_UPDATE_ALERTS)
+		limits->alerts = thresholds_pack(q->alerts);
 	if (change->mask & K2K_UPDATE_BUDGETS)
-		limits->budgets = (struct budget_list){ budgets, count, sizeof(*budgets),
-			                                offsetof(struct k2k_budget, engagement_id),
-			                                offsetof(struct k2k_budget, budget_ns) };
+		limits->budgets = BUDGET_LIST(budgets, count, struct asked_budget, engagement, ns,
+		                              renewal);
 }
 
 static int by_engagement(const void *a, const void *b)
 {
-	const struct k2k_budget *x = a, *y = b;
+	const struct asked_budget *x = a, *y = b;
 
-	return (x->engagement_id > y->engagement_id) - (x->engagement_id < y->engagement_id);
+	return (x->engagement > y->engagement) - (x->engagement < y->engagement);
 }
 
 /*
  * The present budgets, replaced by those that were asked for; the last one for an engagement wins.
  * Sorted; the caller frees them.
  */
-static struct k2k_budget *merge_budgets(const struct tenants *now, const struct k2k_quota *q,
-                                        size_t *count)
+static struct asked_budget *merge_budgets(const struct tenants *now, const struct k2k_quota *q,
+                                          size_t *count)
 {
-	struct k2k_budget *all = check_memory(
+	struct asked_budget *all = check_memory(
 		calloc(now->budget_count + q->budget_count + 1, sizeof(*all)));
 
 	*count = 0;
 	for (size_t i = 0; i < now->budget_count; i++)
-		all[(*count)++] = (struct k2k_budget){ now->budgets[i].engagement_id,
-			                               now->budgets[i].budget_ns };
+		all[(*count)++] = (struct asked_budget){ now->budgets[i].engagement_id,
+			                                 now->budgets[i].budget_ns,
+			                                 now->budgets[i].renewal };
 	for (uint32_t i = 0; i < q->budget_count; i++) {
 		size_t at = 0;
 
-		while (at < *count && all[at].engagement_id != q->budgets[i].engagement_id)
+		while (at < *count && all[at].engagement != q->budgets[i].engagement_id)
 			at++;
-		all[at] = q->budgets[i];
+		all[at] = (struct asked_budget){ q->budgets[i].engagement_id,
+			                         q->budgets[i].budget_ns,
+			                         q->budget_terms[i].renewal };
 		*count += at == *count;
 	}
 	qsort(all, *count, sizeof(*all), by_engagement);
@@ -77,7 +91,7 @@ static void report_differences(struct ctl *ctl, k2k_tenant_id id, const struct t
 	struct limits found = limits_of_tenant(now, &now->rows[0]), asked = found;
 	struct limit_changes differences;
 	size_t count, length;
-	struct k2k_budget *budgets = merge_budgets(now, change->quota, &count);
+	struct asked_budget *budgets = merge_budgets(now, change->quota, &count);
 	json_object *one;
 	char *text;
 	FILE *out;
@@ -137,7 +151,9 @@ static int change_one(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id i
 	if (code && code != K2K_ENOTENANT)
 		return code;
 	code = change->call(reg, id, change);
-	if (!code || (code == K2K_EEXIST && change->accept_existing)) {
+	/* the tenant exists already, or another one that has its name */
+	if (!code || (code == K2K_EEXIST && change->accept_existing &&
+	              strcmp(k2k_error_detail()->field, "name") != 0)) {
 		int later = tenants_load_limits(reg, id, &after);
 
 		if (!later && code == K2K_EEXIST)
@@ -173,12 +189,14 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
 	k2k_tenant_id *done;
 	json_object *differences;
 	size_t changed = 0;
+	bool batch;
 	int code, exit_code = open_registry(ctl, K2K_ROLE_ADMIN, &reg);
 
 	if (exit_code)
 		return exit_code;
-	/* several changes take the writer's lock once */
-	code = count > 1 ? k2k_batch_begin(reg) : 0;
+	/* several changes take the writer's lock once; what is kept can't change in between */
+	batch = count > 1 || change->kept.number || change->kept.policy;
+	code = batch ? k2k_batch_begin(reg) : 0;
 	if (code) {
 		exit_code = fail(ctl, code, "registry '%s'", ctl->registry);
 		k2k_registry_close(&reg);
@@ -193,7 +211,7 @@ int change_tenants(struct ctl *ctl, const k2k_tenant_id *ids, size_t count,
 		else
 			done[changed++] = ids[i];
 	}
-	if (count > 1)
+	if (batch)
 		k2k_batch_end(reg);
 	if (count > 1 && exit_code)
 		exit_code = EXIT_PARTLY;

@@ -10,6 +10,7 @@
 #ifndef K2K_TENANTCTL_TENANT_CHANGE_H
 #define K2K_TENANTCTL_TENANT_CHANGE_H
 
+#include "rates.h"
 #include "tenant_limits.h"
 
 struct change {
@@ -17,7 +18,9 @@ struct change {
 	int (*call)(struct k2k_registry *reg, k2k_tenant_id id, const struct change *change);
 	const struct k2k_quota *quota;
 	uint32_t mask; /* K2K_UPDATE_...: which parts of the quota were asked for */
+	struct rate_kept kept;
 	uint64_t engagement, budget_ns;
+	uint32_t renewal; /* of the budget: enum k2k_budget_renewal */
 	bool if_missing;
 	/* K2K_EEXIST is no failure; differences from what was asked for are reported */
 	bool accept_existing;

@@ -8,27 +8,54 @@
 #include <json-c/json_object.h>
 #include <stdio.h>
 
+#include "rates.h"
 #include "tenants.h"
+#include "common/thresholds.h"
 
 /* Budgets in the order of engagements, in an array of any struct. */
 struct budget_list {
 	const void *first;
-	size_t count, stride, engagement_at, ns_at;
+	size_t count, stride, engagement_at, ns_at, renewal_at;
 };
+#define BUDGET_LIST(array, number, type, engagement, ns, renewal)                            \
+	(struct budget_list)                                                                 \
+	{                                                                                    \
+		array, number, sizeof(type), offsetof(type, engagement), offsetof(type, ns), \
+			offsetof(type, renewal)                                              \
+	}
 
 struct limits {
-	uint64_t rate, kernels, gpu_memory_bytes; /* UINT64_MAX: unlimited */
+	struct rate rate;
+	uint64_t kernels, gpu_memory_bytes; /* UINT64_MAX: unlimited */
+	const char *name;                   /* null: none */
+	bool shadow, suspended;
+	uint64_t alerts; /* thresholds_pack() */
 	struct budget_list budgets;
 };
 
 struct limits limits_of_tenant(const struct tenants *tenants, const struct tenant *t);
 
-enum limit { LIMIT_RATE, LIMIT_KERNELS, LIMIT_GPU_MEMORY, LIMIT_BUDGET };
+enum limit {
+	LIMIT_NAME,
+	LIMIT_SHADOW,
+	LIMIT_SUSPENDED,
+	LIMIT_ALERTS,
+	LIMIT_RATE,
+	LIMIT_KERNELS,
+	LIMIT_GPU_MEMORY,
+	LIMIT_BUDGET
+};
 
-/* A change of one limit; for a budget, UINT64_MAX means none. */
+/*
+ * A change of one limit; for a budget, UINT64_MAX means none. Shadow and suspended: 1 is on.
+ * Thresholds: packed.
+ */
 struct limit_change {
 	enum limit limit;
 	uint64_t engagement, before, after;
+	struct rate rate_before, rate_after;
+	const char *name_before, *name_after;   /* null: none */
+	uint32_t renewal_before, renewal_after; /* of a budget: enum k2k_budget_renewal */
 };
 
 struct limit_changes {
@@ -50,7 +77,8 @@ uint32_t limits_mask(const struct limit_changes *changes); /* K2K_UPDATE_... */
 void limits_print(FILE *out, const struct limit_changes *changes);
 /*
  * [{"field":"rate_per_sec","before":"5","after":"6"}], with these two keys. null means unlimited;
- * for a new tenant, `before` is null too.
+ * for a new tenant, `before` is null too. A rate that is not per second, or of a bucket, is text,
+ * and its field is "rate".
  */
 json_object *limits_json(const struct limit_changes *changes, const char *before,
                          const char *after);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tenants.h"
 #include "output.h"
+#include "rates.h"
+#include "common/thresholds.h"
 #include "common/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- reading -------------------------------------------------------------- */
 
@@ -42,12 +45,10 @@ static int compare_budgets(const void *a, const void *b)
  * that 100,000 tenants take n log n. The generation is compared too: a tenant may have been
  * deregistered and registered again between two calls.
  */
-static uint64_t sum_usage(const struct k2k_usage_info *usage, size_t count,
-                          const struct k2k_tenant_info *info)
+static void sum_usage(const struct k2k_usage_info *usage, size_t count, struct tenant *t)
 {
-	const struct k2k_usage_info key = { .id = info->id, .generation = info->generation };
+	const struct k2k_usage_info key = { .id = t->info.id, .generation = t->info.generation };
 	size_t low = 0, high = count;
-	uint64_t sum = 0;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -57,10 +58,16 @@ static uint64_t sum_usage(const struct k2k_usage_info *usage, size_t count,
 		else
 			high = middle;
 	}
-	for (; low < count && !compare_usage(&usage[low], &key); low++)
-		if (__builtin_add_overflow(sum, usage[low].gpu_ns, &sum))
-			sum = UINT64_MAX;
-	return sum;
+	for (; low < count && !compare_usage(&usage[low], &key); low++) {
+		int64_t by = usage[low].corrected_ns;
+
+		if (__builtin_add_overflow(t->gpu_ns_total, usage[low].gpu_ns, &t->gpu_ns_total))
+			t->gpu_ns_total = UINT64_MAX;
+		if (__builtin_add_overflow(t->corrected_ns, by, &t->corrected_ns))
+			t->corrected_ns = by < 0 ? INT64_MIN : INT64_MAX;
+		if (__builtin_add_overflow(t->reserved_ns, usage[low].reserved_ns, &t->reserved_ns))
+			t->reserved_ns = UINT64_MAX;
+	}
 }
 
 static void find_budgets(const struct k2k_budget_info *budgets, size_t count, struct tenant *t)
@@ -105,7 +112,7 @@ static int load_lists(struct ctl *ctl, struct k2k_registry *reg, k2k_tenant_id o
 	for (size_t i = 0; i < tenants->count; i++) {
 		struct tenant *t = &tenants->rows[i];
 
-		t->gpu_ns_total = sum_usage(usage, usage_count, &t->info);
+		sum_usage(usage, usage_count, t);
 		find_budgets(tenants->budgets, tenants->budget_count, t);
 	}
 	free(usage);
@@ -220,6 +227,13 @@ static void json_budgets(json_object *array, const struct tenants *tenants, cons
 		{ "engagement", NULL, KIND_ID, 0 },
 		{ "budget_ns", NULL, KIND_NS, 0 },
 		{ "used_ns", NULL, KIND_NS, 0 },
+		{ "reserved_ns", NULL, KIND_NS, 0 },
+		{ "renewal", NULL, KIND_TEXT, 0 },
+		{ "period", NULL, KIND_TOTAL, 0 },
+		{ "began_at_ns", NULL, KIND_TOTAL, FIELD_NONE },
+		{ "renews_at_ns", NULL, KIND_TOTAL, FIELD_NONE },
+		{ "corrected_ns", NULL, KIND_SIGNED_NS, 0 },
+		{ "alerted_percent", NULL, KIND_COUNT, 0 },
 	};
 	size_t before = json_object_array_length(array);
 
@@ -227,22 +241,67 @@ static void json_budgets(json_object *array, const struct tenants *tenants, cons
 		json_object_array_del_idx(array, 0, before);
 	for (size_t i = 0; i < t->budget_count; i++) {
 		const struct k2k_budget_info *b = &tenants->budgets[t->first_budget + i];
-		const struct value values[] = { NUMBER(b->engagement_id), NUMBER(b->budget_ns),
-			                        NUMBER(b->used_ns) };
+		const struct value values[] = { NUMBER(b->engagement_id),
+			                        NUMBER(b->budget_ns),
+			                        NUMBER(b->used_ns),
+			                        NUMBER(b->reserved_ns),
+			                        TEXT(units_renewal_name(b->renewal)),
+			                        NUMBER(b->period),
+			                        NUMBER(b->period ? b->began_at_ns : UINT64_MAX),
+			                        NUMBER(b->period ? b->renews_at_ns : UINT64_MAX),
+			                        NUMBER((uint64_t)b->corrected_ns),
+			                        NUMBER(b->alerted) };
 
-		json_append_row(array, fields, values, 3);
+		json_append_row(array, fields, values, sizeof(values) / sizeof(values[0]));
 	}
+}
+
+#define ALERTED_TEXT 80
+
+static void add_alerted(char text[ALERTED_TEXT], const char *limit, uint32_t percent)
+{
+	size_t length = strlen(text);
+
+	if (percent)
+		snprintf(text + length, ALERTED_TEXT - length, "%s%s %" PRIu32 "%%",
+		         length ? ", " : "", limit, percent);
+}
+
+/* Which limits have reached which threshold: "rate 80%, kernels 50%"; null: none. */
+static const char *alerted_text(char text[ALERTED_TEXT], const struct tenants *tenants,
+                                const struct tenant *t)
+{
+	uint32_t budgets = 0;
+
+	for (size_t i = 0; i < t->budget_count; i++)
+		if (tenants->budgets[t->first_budget + i].alerted > budgets)
+			budgets = tenants->budgets[t->first_budget + i].alerted;
+	text[0] = 0;
+	add_alerted(text, "rate", t->info.alerted_rate);
+	add_alerted(text, "budget", budgets);
+	add_alerted(text, "kernels", t->info.alerted_kernels);
+	add_alerted(text, "memory", t->info.alerted_gpu_memory);
+	return text[0] ? text : NULL;
 }
 
 static void print_row(struct list *list, const struct tenants *tenants, const struct tenant *t,
                       json_object *budgets)
 {
 	const struct k2k_tenant_info *i = &t->info;
+	const struct rate rate = rate_of_tenant(i);
+	char alerts[THRESHOLDS_TEXT], alerted[ALERTED_TEXT];
 	const struct value values[COL_TENANT_COUNT] = {
 		[COL_TENANT_ID] = NUMBER(i->id),
 		[COL_TENANT_GENERATION] = NUMBER(i->generation),
 		[COL_TENANT_REGISTERED] = NUMBER(i->registered_at_ns),
-		[COL_TENANT_RATE] = NUMBER(i->max_messages_per_sec),
+		[COL_TENANT_RATE] = { .number = i->max_messages_per_sec,
+		                      .none = rate.number != UINT64_MAX &&
+		                              rate.period != K2K_PERIOD_SECOND },
+		[COL_TENANT_RATE_NUMBER] = { .number = rate.number, .period = rate.period },
+		[COL_TENANT_RATE_PERIOD] = TEXT(units_period_name(rate.period)),
+		[COL_TENANT_RATE_POLICY] = TEXT(rate_policy_name(rate.policy)),
+		[COL_TENANT_BURST] = NUMBER(rate.policy == K2K_RATE_BUCKET ? rate.burst
+		                                                           : UINT64_MAX),
 		[COL_TENANT_KERNELS] = NUMBER(kernels_limit(i->max_concurrent_kernels)),
 		[COL_TENANT_GPU_MEMORY] = NUMBER(i->max_gpu_memory_bytes),
 		[COL_TENANT_BUDGET_LIST] = { .json = budgets },
@@ -255,9 +314,26 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
 		[COL_TENANT_BY_MEMORY] = NUMBER(i->rejected_total.gpu_memory),
 		[COL_TENANT_GPU_TIME] = NUMBER(t->gpu_ns_total),
 		[COL_TENANT_UNATTRIBUTED] = NUMBER(i->unattributed_ns),
+		[COL_TENANT_RESERVED] = NUMBER(t->reserved_ns),
 		[COL_TENANT_THIS_SECOND] = NUMBER(i->messages_this_second),
 		[COL_TENANT_KERNELS_HELD] = NUMBER(i->kernels),
 		[COL_TENANT_MEMORY_HELD] = NUMBER(i->gpu_memory_bytes),
+		[COL_TENANT_NAME] = TEXT(i->name[0] ? i->name : NULL),
+		[COL_TENANT_SHADOW] = NUMBER(i->shadow),
+		[COL_TENANT_SUSPENDED] = NUMBER(i->suspended),
+		[COL_TENANT_SHADOW_REJECTED] = NUMBER(saturating_sum(&i->shadow_rejected_total)),
+		[COL_TENANT_SHADOW_RATE] = NUMBER(i->shadow_rejected_total.rate),
+		[COL_TENANT_SHADOW_BUDGET] = NUMBER(i->shadow_rejected_total.budget),
+		[COL_TENANT_SHADOW_KERNELS] = NUMBER(i->shadow_rejected_total.kernels),
+		[COL_TENANT_SHADOW_MEMORY] = NUMBER(i->shadow_rejected_total.gpu_memory),
+		[COL_TENANT_BY_SUSPENSION] = NUMBER(i->suspended_rejected_total),
+		[COL_TENANT_CORRECTED] = NUMBER((uint64_t)t->corrected_ns),
+		[COL_TENANT_ALERTS] = TEXT(i->alerts[0] ? thresholds_print(alerts, i->alerts)
+		                                        : NULL),
+		[COL_TENANT_ALERTED] = TEXT(alerted_text(alerted, tenants, t)),
+		[COL_TENANT_ALERTED_RATE] = NUMBER(i->alerted_rate),
+		[COL_TENANT_ALERTED_KERNELS] = NUMBER(i->alerted_kernels),
+		[COL_TENANT_ALERTED_MEMORY] = NUMBER(i->alerted_gpu_memory),
 	};
 
 	if (budgets)
@@ -265,15 +341,37 @@ static void print_row(struct list *list, const struct tenants *tenants, const st
 	list_row(list, values);
 }
 
+/* ", renews 2026-12-01T00:00:00Z", or "". */
+static const char *renews_text(char *text, size_t room, const struct k2k_budget_info *budget)
+{
+	time_t seconds = (time_t)(budget->renews_at_ns / 1000000000);
+	struct tm tm;
+
+	text[0] = 0;
+	if (budget->period && gmtime_r(&seconds, &tm))
+		strftime(text, room, ", renews %Y-%m-%dT%H:%M:%SZ", &tm);
+	return text;
+}
+
 static void print_block(const struct ctl *ctl, const struct tenants *tenants,
                         const struct tenant *t)
 {
-	static const struct field fields[] = {
+	const struct k2k_tenant_info *i = &t->info;
+	const struct rate rate = rate_of_tenant(i);
+	char limit_of_rate[RATE_TEXT], counted[32];
+	char alerts[THRESHOLDS_TEXT], alerted[ALERTED_TEXT];
+	const char *reached = alerted_text(alerted, tenants, t);
+	const struct field fields[] = {
 		{ NULL, "tenant", KIND_ID, 0 },
+		{ NULL, "name", KIND_TEXT, 0 },
+		{ NULL, "suspended", KIND_BOOL, 0 },
+		{ NULL, "limits in shadow", KIND_BOOL, 0 },
+		{ NULL, "alerts at", KIND_TEXT, 0 },
+		{ NULL, "  reached", KIND_TEXT, 0 },
 		{ NULL, "generation", KIND_ID, 0 },
 		{ NULL, "registered", KIND_TIME, 0 },
-		{ NULL, "rate", KIND_RATE, FIELD_LIMIT },
-		{ NULL, "  in this second", KIND_TOTAL, 0 },
+		{ NULL, "rate", KIND_TEXT, 0 },
+		{ NULL, counted, KIND_TOTAL, 0 },
 		{ NULL, "kernels", KIND_COUNT, FIELD_LIMIT },
 		{ NULL, "  held", KIND_COUNT, 0 },
 		{ NULL, "GPU memory", KIND_BYTES, FIELD_LIMIT },
@@ -283,15 +381,26 @@ static void print_block(const struct ctl *ctl, const struct tenants *tenants,
 		{ NULL, "  by budget", KIND_TOTAL, 0 },
 		{ NULL, "  by kernels", KIND_TOTAL, 0 },
 		{ NULL, "  by GPU memory", KIND_TOTAL, 0 },
+		{ NULL, "  as suspended", KIND_TOTAL, 0 },
+		{ NULL, "in shadow, by rate", KIND_TOTAL, 0 },
+		{ NULL, "  by budget", KIND_TOTAL, 0 },
+		{ NULL, "  by kernels", KIND_TOTAL, 0 },
+		{ NULL, "  by GPU memory", KIND_TOTAL, 0 },
 		{ NULL, "GPU time", KIND_NS, 0 },
+		{ NULL, "  corrected by", KIND_SIGNED_NS, 0 },
 		{ NULL, "  unattributed", KIND_NS, 0 },
+		{ NULL, "  reserved", KIND_NS, 0 },
 	};
-	const struct k2k_tenant_info *i = &t->info;
 	const struct value values[] = {
 		NUMBER(i->id),
+		TEXT(i->name[0] ? i->name : NULL),
+		NUMBER(i->suspended),
+		NUMBER(i->shadow),
+		TEXT(i->alerts[0] ? thresholds_print(alerts, i->alerts) : "none"),
+		TEXT(reached ? reached : "none"),
 		NUMBER(i->generation),
 		NUMBER(i->registered_at_ns),
-		NUMBER(i->max_messages_per_sec),
+		TEXT(rate_print(limit_of_rate, &rate)),
 		NUMBER(i->messages_this_second),
 		NUMBER(kernels_limit(i->max_concurrent_kernels)),
 		NUMBER(i->kernels),
@@ -302,20 +411,34 @@ static void print_block(const struct ctl *ctl, const struct tenants *tenants,
 		NUMBER(i->rejected_total.budget),
 		NUMBER(i->rejected_total.kernels),
 		NUMBER(i->rejected_total.gpu_memory),
+		NUMBER(i->suspended_rejected_total),
+		NUMBER(i->shadow_rejected_total.rate),
+		NUMBER(i->shadow_rejected_total.budget),
+		NUMBER(i->shadow_rejected_total.kernels),
+		NUMBER(i->shadow_rejected_total.gpu_memory),
 		NUMBER(t->gpu_ns_total),
+		NUMBER((uint64_t)t->corrected_ns),
 		NUMBER(i->unattributed_ns),
+		NUMBER(t->reserved_ns),
 	};
 	struct libscols_table *block = block_begin(ctl);
 
+	snprintf(counted, sizeof(counted), "  in this %s",
+	         rate.policy == K2K_RATE_BUCKET ? "burst" : units_period_name(rate.period));
 	block_fields(block, fields, values, sizeof(fields) / sizeof(fields[0]));
 	for (size_t b = 0; b < t->budget_count; b++) {
 		const struct k2k_budget_info *budget = &tenants->budgets[t->first_budget + b];
-		char heading[64], text[160], used[UNITS_TEXT], limit[UNITS_TEXT];
+		char heading[64], text[200], renews[64], used[UNITS_TEXT], limit[UNITS_TEXT],
+			reserved[UNITS_TEXT];
 
 		snprintf(heading, sizeof(heading), "budget %" PRIu64, budget->engagement_id);
-		snprintf(text, sizeof(text), "%s, used %s",
-		         units_print_duration(limit, budget->budget_ns),
-		         units_print_duration(used, budget->used_ns));
+		snprintf(text, sizeof(text), "%s, used %s%s%s%s",
+		         units_print_renewing(limit, budget->budget_ns, budget->renewal),
+		         units_print_duration(used, budget->used_ns),
+		         budget->reserved_ns ? ", reserved " : "",
+		         budget->reserved_ns ? units_print_duration(reserved, budget->reserved_ns)
+		                             : "",
+		         renews_text(renews, sizeof(renews), budget));
 		block_line(block, heading, text);
 	}
 	block_end(block);
@@ -335,6 +458,12 @@ static const struct field totals_fields[] = {
 	{ "usage.unattributed_ns", "UNATTRIBUTED", KIND_NS, 0 },
 	{ "usage.kernels", "KERNELS-ENDED", KIND_COUNT, 0 },
 	{ "usage.gpu_memory_bytes", "MEMORY-ENDED", KIND_BYTES, 0 },
+	{ "usage.shadow_rejected_total.rate", NULL, KIND_TOTAL, 0 },
+	{ "usage.shadow_rejected_total.budget", NULL, KIND_TOTAL, 0 },
+	{ "usage.shadow_rejected_total.kernels", NULL, KIND_TOTAL, 0 },
+	{ "usage.shadow_rejected_total.gpu_memory", NULL, KIND_TOTAL, 0 },
+	{ "usage.suspended_rejected_total", NULL, KIND_TOTAL, 0 },
+	{ "usage.corrected_ns", "CORRECTED", KIND_SIGNED_NS, 0 },
 };
 #define TOTALS_FIELDS (sizeof(totals_fields) / sizeof(totals_fields[0]))
 static const struct table totals_table = { "tenants", totals_fields, TOTALS_FIELDS, NULL, 0 };
@@ -355,6 +484,12 @@ static void totals_values(const struct k2k_tenant_totals *t, struct value values
 		NUMBER(t->unattributed_ns),
 		NUMBER(t->kernels),
 		NUMBER(t->gpu_memory_bytes),
+		NUMBER(t->shadow_rejected_total.rate),
+		NUMBER(t->shadow_rejected_total.budget),
+		NUMBER(t->shadow_rejected_total.kernels),
+		NUMBER(t->shadow_rejected_total.gpu_memory),
+		NUMBER(t->suspended_rejected_total),
+		NUMBER((uint64_t)t->corrected_ns),
 	};
 
 	memcpy(values, all, sizeof(all));

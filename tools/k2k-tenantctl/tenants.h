@@ -12,8 +12,9 @@
 
 struct tenant {
 	struct k2k_tenant_info info;
-	uint64_t gpu_ns_total;
-	size_t first_budget, budget_count; /* in struct tenants' budgets */
+	uint64_t gpu_ns_total, reserved_ns; /* of all engagements; they saturate */
+	int64_t corrected_ns;               /* the same */
+	size_t first_budget, budget_count;  /* in struct tenants' budgets */
 };
 
 struct tenants {

@@ -2,6 +2,7 @@
 /* top --once: what happened in one interval, printed like other listings */
 #include "brokers.h"
 #include "output.h"
+#include "rates.h"
 #include "top.h"
 #include "top_model.h"
 #include "common/clock.h"
@@ -33,6 +34,15 @@ static void row_values(const struct top *t, size_t row, char texts[COL_TOP_SCREE
 		[COL_TOP_UNATTRIBUTED_NS] = NUMBER(c->unattributed_ns),
 		[COL_TOP_KERNELS_HELD] = NUMBER(i->kernels),
 		[COL_TOP_BYTES_HELD] = NUMBER(i->gpu_memory_bytes),
+		[COL_TOP_EXACT_NAME] = TEXT(i->name[0] ? i->name : NULL),
+		[COL_TOP_SUSPENDED] = NUMBER(i->suspended),
+		[COL_TOP_IN_SHADOW] = NUMBER(i->shadow),
+		[COL_TOP_RATE] = NUMBER(i->max_messages_per_sec),
+		[COL_TOP_RATE_PERIOD] = TEXT(units_period_name(i->rate_period)),
+		[COL_TOP_RATE_POLICY] = TEXT(rate_policy_name(i->rate_policy)),
+		[COL_TOP_BURST] = NUMBER(i->rate_policy == K2K_RATE_BUCKET ? i->burst : UINT64_MAX),
+		[COL_TOP_REJECTED_SUSPENDED] = NUMBER(c->suspended),
+		[COL_TOP_REJECTED_SHADOW] = NUMBER(c->shadowed),
 		[COL_TOP_PERCENT_RATE] = NUMBER(use->rate),
 		[COL_TOP_PERCENT_BUDGET] = NUMBER(use->budget),
 		[COL_TOP_PERCENT_KERNELS] = NUMBER(use->kernels),

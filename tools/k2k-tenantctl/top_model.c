@@ -4,6 +4,7 @@
 #include "columns.h"
 #include "ctl.h"
 #include "common/printable.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -21,12 +22,16 @@ static const struct top_column tenant_columns[COL_TOP_SCREEN] = {
 	[COL_TOP_USE_BUDGET] = { 5, FORM_PERCENT },
 	[COL_TOP_USE_KERNELS] = { 5, FORM_PERCENT },
 	[COL_TOP_USE_MEMORY] = { 5, FORM_PERCENT },
+	[COL_TOP_LIMIT] = { 10, FORM_LIMIT },
+	[COL_TOP_STATE] = { 9, FORM_TEXT },
 	[COL_TOP_KERNELS] = { 7, FORM_COUNT },
 	[COL_TOP_MEMORY] = { 7, FORM_SIZE },
 	[COL_TOP_BY_RATE] = { 8, FORM_RATE },
 	[COL_TOP_BY_BUDGET] = { 8, FORM_RATE },
 	[COL_TOP_BY_KERNELS] = { 8, FORM_RATE },
 	[COL_TOP_BY_MEMORY] = { 8, FORM_RATE },
+	[COL_TOP_SHADOWED] = { 8, FORM_RATE },
+	[COL_TOP_NAME] = { 16, FORM_TEXT },
 };
 
 enum broker_column {
@@ -77,9 +82,9 @@ static uint64_t percent(uint64_t used, uint64_t limit)
 }
 
 /*
- * The mean rate of the interval in percent. A tenant that uses up each second's messages at its
- * beginning does so twice or never in a short interval. So the result is at most 100 unless some
- * second must have had more than the limit.
+ * Of a window of a second the mean rate of the interval in percent. A tenant that uses up each
+ * second's messages at its beginning does so twice or never in a short interval. So the result is
+ * at most 100 unless some second must have had more than the limit.
  */
 static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *i,
                              const struct change *c)
@@ -90,7 +95,14 @@ static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *
 		 most;
 	double mean;
 
-	if (i->max_messages_per_sec == K2K_UNLIMITED || !c->interval_ns)
+	if (i->max_messages_per_sec == K2K_UNLIMITED)
+		return UINT64_MAX;
+	/* a longer window and a bucket as they are now: a mean says little about them */
+	if (i->rate_policy == K2K_RATE_BUCKET)
+		return percent(i->messages_this_second, i->burst);
+	if (i->rate_period != K2K_PERIOD_SECOND)
+		return percent(i->messages_this_second, i->max_messages_per_sec);
+	if (!c->interval_ns)
 		return UINT64_MAX;
 	if (!i->max_messages_per_sec)
 		return 100;
@@ -111,7 +123,7 @@ static void use_of_limits(struct top *t)
 		struct top_use *use = &t->use[n];
 
 		*use = (struct top_use){ rate_percent(t, i, &t->each[n]), UINT64_MAX, UINT64_MAX,
-			                 UINT64_MAX };
+			                 UINT64_MAX, 0 };
 		if (i->max_concurrent_kernels != K2K_UNLIMITED_KERNELS)
 			use->kernels = percent(i->kernels, i->max_concurrent_kernels);
 		if (i->max_gpu_memory_bytes != K2K_UNLIMITED)
@@ -125,6 +137,8 @@ static void use_of_limits(struct top *t)
 
 			if (use->budget == UINT64_MAX || used > use->budget)
 				use->budget = used;
+			if (t->now.budgets[b].alerted > use->budget_alerted)
+				use->budget_alerted = t->now.budgets[b].alerted;
 		}
 	}
 }
@@ -177,6 +191,40 @@ void top_end(struct top *t)
 		free(t->order[view].rows);
 }
 
+/* ---- texts ---------------------------------------------------------------------- */
+
+/* "30/min"; of a bucket "100/s+20" */
+static void print_limit(char text[TOP_TEXT], const struct k2k_tenant_info *i)
+{
+	char rate[UNITS_TEXT], burst[UNITS_TEXT];
+
+	if (i->max_messages_per_sec == K2K_UNLIMITED) {
+		strcpy(text, "-");
+		return;
+	}
+	units_print_rate(rate, i->max_messages_per_sec, i->rate_period);
+	units_print_number(burst, i->burst);
+	if (i->rate_policy == K2K_RATE_BUCKET)
+		snprintf(text, TOP_TEXT, "%.18s+%.18s", rate, burst);
+	else
+		snprintf(text, TOP_TEXT, "%.*s", TOP_TEXT - 1, rate);
+}
+
+static const char *state_of(const struct k2k_tenant_info *i)
+{
+	return i->suspended ? "suspended" : i->shadow ? "shadow" : "-";
+}
+
+/* In messages a second, for sorting; a bucket like its rate. */
+static double limit_number(const struct k2k_tenant_info *i)
+{
+	static const double seconds[] = { 1, 60, 3600, 86400 };
+
+	return i->max_messages_per_sec == K2K_UNLIMITED
+	               ? -1
+	               : (double)i->max_messages_per_sec / seconds[i->rate_period % 4];
+}
+
 /* ---- cells ---------------------------------------------------------------------- */
 
 static uint64_t cell_id(const struct top *t, enum top_view view, size_t row, size_t column)
@@ -202,6 +250,7 @@ static double tenant_number(const struct top *t, size_t row, size_t column)
 	case COL_TOP_USE_BUDGET: return percent_number(use->budget);
 	case COL_TOP_USE_KERNELS: return percent_number(use->kernels);
 	case COL_TOP_USE_MEMORY: return percent_number(use->memory);
+	case COL_TOP_LIMIT: return limit_number(i);
 	case COL_TOP_KERNELS: return (double)i->kernels;
 	case COL_TOP_MEMORY: return (double)i->gpu_memory_bytes;
 	default: break;
@@ -212,12 +261,14 @@ static double tenant_number(const struct top *t, size_t row, size_t column)
 	case COL_TOP_MESSAGES: return per_second(c->admitted, c);
 	case COL_TOP_REJECTED:
 		return per_second(c->rate, c) + per_second(c->budget, c) +
-		       per_second(c->kernels, c) + per_second(c->memory, c);
+		       per_second(c->kernels, c) + per_second(c->memory, c) +
+		       per_second(c->suspended, c);
 	case COL_TOP_GPU: return per_second(c->gpu_ns, c) / 1e9;
 	case COL_TOP_BY_RATE: return per_second(c->rate, c);
 	case COL_TOP_BY_BUDGET: return per_second(c->budget, c);
 	case COL_TOP_BY_KERNELS: return per_second(c->kernels, c);
 	case COL_TOP_BY_MEMORY: return per_second(c->memory, c);
+	case COL_TOP_SHADOWED: return per_second(c->shadowed, c);
 	default: return 0;
 	}
 }
@@ -295,20 +346,55 @@ static void print_seconds(char text[TOP_TEXT], double seconds)
 		snprintf(text, TOP_TEXT, seconds < 99.9995 ? "%.3f" : "%.0f", seconds);
 }
 
+/* The threshold that was reached of the limit of a column with its use; 0: none. */
+static uint32_t alerted_of(const struct top *t, size_t row, size_t column)
+{
+	const struct k2k_tenant_info *i = &t->now.tenants[row].info;
+
+	switch (column) {
+	case COL_TOP_USE_RATE: return i->alerted_rate;
+	case COL_TOP_USE_BUDGET: return t->use[row].budget_alerted;
+	case COL_TOP_USE_KERNELS: return i->alerted_kernels;
+	case COL_TOP_USE_MEMORY: return i->alerted_gpu_memory;
+	default: return 0;
+	}
+}
+
+static enum top_mark text_cell(const struct top *t, enum top_view view, size_t row, size_t column,
+                               char text[TOP_TEXT])
+{
+	const struct k2k_tenant_info *i;
+
+	if (view == TOP_BROKERS) {
+		printable_copy(text, TOP_TEXT, t->now.brokers[row].comm,
+		               sizeof(t->now.brokers[row].comm));
+		return MARK_NONE;
+	}
+	i = &t->now.tenants[row].info;
+	if (column == COL_TOP_NAME) {
+		printable_copy(text, TOP_TEXT, i->name, sizeof(i->name));
+		return MARK_NONE;
+	}
+	snprintf(text, TOP_TEXT, "%s", state_of(i));
+	return i->suspended ? MARK_WARN : MARK_NONE;
+}
+
 enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size_t column,
                        char text[TOP_TEXT])
 {
 	size_t columns;
 	enum top_form form = top_columns(view, &columns)[column].form;
+	bool alerted = form == FORM_PERCENT && alerted_of(t, row, column);
 	double number;
 
 	if (form == FORM_ID) {
 		snprintf(text, TOP_TEXT, "%" PRIu64, cell_id(t, view, row, column));
 		return MARK_NONE;
 	}
-	if (form == FORM_TEXT) {
-		printable_copy(text, TOP_TEXT, t->now.brokers[row].comm,
-		               sizeof(t->now.brokers[row].comm));
+	if (form == FORM_TEXT)
+		return text_cell(t, view, row, column, text);
+	if (form == FORM_LIMIT) {
+		print_limit(text, &t->now.tenants[row].info);
 		return MARK_NONE;
 	}
 	number = cell_number(t, view, row, column);
@@ -324,8 +410,8 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 		if (number > 999)
 			strcpy(text, ">999");
 		else
-			snprintf(text, TOP_TEXT, "%.0f", number);
-		return number >= 100 ? MARK_ALARM : number >= 80 ? MARK_WARN : MARK_NONE;
+			snprintf(text, TOP_TEXT, "%.0f%s", number, alerted ? "!" : "");
+		return number >= 100 ? MARK_ALARM : number >= 80 || alerted ? MARK_WARN : MARK_NONE;
 	case FORM_SECONDS: print_seconds(text, number); break;
 	case FORM_SIZE: print_size(text, number); break;
 	default: print_rate(text, number); break;
@@ -365,8 +451,11 @@ static int compare_rows(const void *a, const void *b, void *context)
 	if (s->form == FORM_ID) {
 		order = by_id(s, x, y, s->column);
 	} else if (s->form == FORM_TEXT) {
-		order = strncmp(s->top->now.brokers[x].comm, s->top->now.brokers[y].comm,
-		                sizeof(s->top->now.brokers[x].comm));
+		char p[TOP_TEXT], q[TOP_TEXT];
+
+		text_cell(s->top, s->view, x, s->column, p);
+		text_cell(s->top, s->view, y, s->column, q);
+		order = strcmp(p, q);
 	} else {
 		double p = cell_number(s->top, s->view, x, s->column),
 		       q = cell_number(s->top, s->view, y, s->column);
@@ -384,7 +473,8 @@ uint64_t top_rejected(const struct change *c)
 
 	if (__builtin_add_overflow(sum, c->budget, &sum) ||
 	    __builtin_add_overflow(sum, c->kernels, &sum) ||
-	    __builtin_add_overflow(sum, c->memory, &sum))
+	    __builtin_add_overflow(sum, c->memory, &sum) ||
+	    __builtin_add_overflow(sum, c->suspended, &sum))
 		sum = UINT64_MAX;
 	return sum;
 }
@@ -418,8 +508,8 @@ static bool is_busy(const struct top *t, size_t row)
 	const struct k2k_tenant_info *i = &t->now.tenants[row].info;
 	const struct change *c = &t->each[row];
 
-	return c->admitted || top_rejected(c) || c->gpu_ns || c->unattributed_ns || i->kernels ||
-	       i->gpu_memory_bytes;
+	return c->admitted || top_rejected(c) || c->shadowed || c->gpu_ns || c->unattributed_ns ||
+	       i->kernels || i->gpu_memory_bytes;
 }
 
 /* Until there are two snapshots, no tenant is known to be idle. */
@@ -539,6 +629,8 @@ size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
 	add_rate(t, facts, &count, "  by budget", t->all.budget);
 	add_rate(t, facts, &count, "  by kernels", t->all.kernels);
 	add_rate(t, facts, &count, "  by memory", t->all.memory);
+	add_rate(t, facts, &count, "  suspended", t->all.suspended);
+	add_rate(t, facts, &count, "in shadow", t->all.shadowed);
 	if (t->all.interval_ns)
 		print_seconds(text, per_second(t->all.gpu_ns, &t->all) / 1e9);
 	else

@@ -22,7 +22,8 @@ enum top_form {
 	FORM_PERCENT,
 	FORM_SIZE,
 	FORM_STATE,
-	FORM_TEXT
+	FORM_TEXT,
+	FORM_LIMIT
 };
 
 struct top_column {
@@ -36,6 +37,7 @@ const char *top_heading(enum top_view view, size_t column);
 /* How much of each limit is used, in percent; UINT64_MAX: unlimited. */
 struct top_use {
 	uint64_t rate, budget, kernels, memory; /* budget: the one that is used most */
+	uint32_t budget_alerted; /* the highest threshold that one of the budgets has reached */
 };
 
 struct top_order {
@@ -74,7 +76,7 @@ void top_arrange(struct top *t, enum top_view view);
 /* Sorts by another column, in its natural order: names rise, numbers fall. */
 void top_sort_by(struct top *t, enum top_view view, size_t column);
 
-uint64_t top_rejected(const struct change *c); /* by any limit; saturates */
+uint64_t top_rejected(const struct change *c); /* by a limit or a suspension; saturates */
 size_t top_folded(const struct top *t);        /* dead brokers that are not shown */
 /* The tenant's row in `now`, or SIZE_MAX if it is no longer registered. */
 size_t top_find(const struct top *t, uint64_t generation);
@@ -89,7 +91,7 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 uint64_t top_sort_number(const struct top *t, size_t row, size_t column);
 
 /* Facts about the whole registry, the most important ones first. Returns how many. */
-#define TOP_FACTS 16
+#define TOP_FACTS 18
 struct top_fact {
 	const char *name;
 	char text[80];

@@ -225,7 +225,8 @@ static void draw_table(struct screen *s, int y)
 				s, top_cell(&s->top, s->view, o->rows[*first + n], c, text)));
 			if (s->choosing && s->view == TOP_TENANTS && n == s->chosen)
 				attron(A_REVERSE);
-			mvprintw(y + 1 + (int)n, (int)at, left ? "%-*s" : "%*s", widths[c], text);
+			mvprintw(y + 1 + (int)n, (int)at, left ? "%-*.*s" : "%*.*s", widths[c],
+			         widths[c], text);
 		}
 	attrset(A_NORMAL);
 	if (!o->count)
@@ -289,7 +290,11 @@ static void draw_help(void)
 		"REJECTED/s   by any limit; REJ-RATE and so",
 		"             on: by which limit",
 		"GPU-s/s      GPU seconds a second",
-		"RATE% KERN% MEM%  of the limit in use",
+		"RATE% KERN% MEM%  of the limit in use;",
+		"             of a token bucket its burst",
+		"LIMIT        30/min; of a bucket 5/h+20:",
+		"             its rate, and its burst",
+		"SHADOW/s     would have been rejected",
 		"BUDG%        of the fullest budget",
 		"-            unlimited, or not known yet",
 		"GRACE-BEHIND grace periods not answered",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "top_tenant.h"
 #include "ctl.h"
+#include "rates.h"
+#include "common/printable.h"
 #include "common/units.h"
 
 #include <curses.h>
@@ -96,10 +98,23 @@ static void draw_rates(int y, const struct top *top, size_t row)
 	if (!c->interval_ns)
 		return;
 	snprintf(text, sizeof(text),
-	         "rejected/s   rate %.1f, budget %.1f, kernels %.1f, memory %.1f",
+	         "rejected/s   rate %.1f, budget %.1f, kernels %.1f, memory %.1f, suspended %.1f; "
+	         "in shadow %.1f",
 	         per_second(c->rate, c), per_second(c->budget, c), per_second(c->kernels, c),
-	         per_second(c->memory, c));
+	         per_second(c->memory, c), per_second(c->suspended, c), per_second(c->shadowed, c));
 	mvaddnstr(y, 0, text, COLS);
+}
+
+static void print_name_and_state(const struct k2k_tenant_info *i)
+{
+	char name[sizeof(i->name) + 1];
+
+	if (i->name[0])
+		printw("  %s", printable_copy(name, sizeof(name), i->name, sizeof(i->name)));
+	if (i->suspended)
+		printw("  suspended");
+	if (i->shadow)
+		printw("  limits in shadow");
 }
 
 void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, int last)
@@ -107,11 +122,14 @@ void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, i
 	size_t row = top_find(top, t->generation), line = 0;
 	const struct k2k_tenant_info *i;
 	const struct top_use *use;
-	char used[UNITS_TEXT], limit[UNITS_TEXT], name[UNITS_TEXT + 16];
+	char used[UNITS_TEXT], limit[RATE_TEXT], name[UNITS_TEXT + 16];
+	struct rate rate;
 
 	attrset(A_REVERSE);
 	mvhline(y, 0, ' ', COLS);
 	mvprintw(y, 0, "TENANT %" PRIu64, t->id);
+	if (row != SIZE_MAX)
+		print_name_and_state(&top->now.tenants[row].info);
 	attrset(A_NORMAL);
 	if (row == SIZE_MAX) {
 		mvaddnstr(y + 1, 0, "is no longer registered", COLS);
@@ -119,6 +137,7 @@ void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, i
 	}
 	i = &top->now.tenants[row].info;
 	use = &top->use[row];
+	rate = rate_of_tenant(i);
 	/* the most important lines first, for small screens */
 	if (y + 1 <= last)
 		draw_history(y + 1, "messages/s", t->admitted, t->count);
@@ -130,7 +149,7 @@ void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, i
 		draw_rates(y + 4, top, row);
 	if (y + 5 <= last)
 		draw_limit(y + 5, "rate", print_count(used, i->messages_this_second),
-		           limit_text(limit, i->max_messages_per_sec, units_print_rate), use->rate);
+		           rate_print(limit, &rate), use->rate);
 	if (y + 6 <= last)
 		draw_limit(y + 6, "kernels", print_count(used, i->kernels),
 		           limit_text(limit,
@@ -150,7 +169,7 @@ void top_tenant_draw(const struct top_tenant *t, const struct top *top, int y, i
 			continue;
 		snprintf(name, sizeof(name), "budget %" PRIu64, budget->engagement_id);
 		draw_limit(y + 8 + (int)line++, name, units_print_duration(used, budget->used_ns),
-		           limit_text(limit, budget->budget_ns, units_print_duration),
+		           units_print_renewing(limit, budget->budget_ns, budget->renewal),
 		           budget->used_ns >= budget->budget_ns
 		                   ? 100
 		                   : (uint64_t)((double)budget->used_ns * 100 /

@@ -13,6 +13,7 @@ struct filter {
 	size_t field;
 	enum comparison comparison;
 	uint64_t number;
+	uint32_t period;  /* of a rate */
 	const char *text; /* for columns of texts */
 };
 
@@ -76,9 +77,25 @@ static bool read_columns(struct ctl *ctl, struct view *view, const char *text)
 	}
 }
 
+static bool parse_bool(const char *text, uint64_t *value, struct units_fault *fault)
+{
+	static const char *const words[] = { "no", "yes", "false", "true", "0", "1" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!strcmp(text, words[i])) {
+			*value = i & 1;
+			return true;
+		}
+	}
+	*fault = (struct units_fault){ 1, "not yes or no" };
+	return false;
+}
+
 static bool parse_value(const struct field *field, const char *text, struct filter *filter,
                         struct units_fault *fault)
 {
+	int64_t ns;
+
 	filter->text = text;
 	if (field->kind == KIND_TEXT)
 		return true;
@@ -89,7 +106,13 @@ static bool parse_value(const struct field *field, const char *text, struct filt
 	switch (field->kind) {
 	case KIND_BYTES: return !units_parse_size(text, &filter->number, fault);
 	case KIND_NS: return !units_parse_duration(text, &filter->number, fault);
-	case KIND_RATE: return !units_parse_rate(text, &filter->number, fault);
+	case KIND_BOOL: return parse_bool(text, &filter->number, fault);
+	case KIND_SIGNED_NS:
+		if (units_parse_signed_duration(text, &ns, fault))
+			return false;
+		filter->number = (uint64_t)ns;
+		return true;
+	case KIND_RATE: return !units_parse_rate(text, &filter->number, &filter->period, fault);
 	case KIND_ID: return !units_parse_id(text, &filter->number, fault);
 	default: return !units_parse_count(text, 0, UINT64_MAX, &filter->number, fault);
 	}
@@ -187,14 +210,38 @@ static bool holds(enum comparison comparison, int order)
 	return false;
 }
 
+/* By how many a day they let pass at most. */
+static int compare_rates(uint64_t a, uint32_t a_period, uint64_t b, uint32_t b_period)
+{
+	static const uint32_t in_a_day[] = { 86400, 1440, 24, 1 };
+	unsigned __int128 x, y;
+
+	if (a == UINT64_MAX || b == UINT64_MAX)
+		return (a == UINT64_MAX) - (b == UINT64_MAX);
+	x = (unsigned __int128)a * in_a_day[a_period];
+	y = (unsigned __int128)b * in_a_day[b_period];
+	return (x > y) - (x < y);
+}
+
+/* Signed numbers in the order of unsigned ones. */
+static int compare_numbers(const struct field *field, uint64_t a, uint64_t b)
+{
+	uint64_t flip = field->kind == KIND_SIGNED_NS ? UINT64_C(1) << 63 : 0;
+
+	return ((a ^ flip) > (b ^ flip)) - ((a ^ flip) < (b ^ flip));
+}
+
 static bool passes(const struct filter *f, const struct field *field, const struct value *v)
 {
 	if (field->kind == KIND_TEXT)
 		return holds(f->comparison, compare_texts(v->text, f->text));
+	if (field->kind == KIND_RATE)
+		return holds(f->comparison,
+		             compare_rates(v->number, v->period, f->number, f->period));
 	/* "-" differs from every number, and is neither less nor more */
-	if ((field->flags & FIELD_NONE) && v->number == UINT64_MAX)
+	if (v->none || ((field->flags & FIELD_NONE) && v->number == UINT64_MAX))
 		return f->comparison == NOT_EQUAL;
-	return holds(f->comparison, (v->number > f->number) - (v->number < f->number));
+	return holds(f->comparison, compare_numbers(field, v->number, f->number));
 }
 
 bool view_passes(const struct view *view, const struct value *values)
@@ -212,9 +259,10 @@ int view_compare(const struct view *view, const struct value *a, const struct va
 {
 	const struct field *f = &view->table->fields[view->sort];
 	const struct value *x = &a[view->sort], *y = &b[view->sort];
-	int order = f->kind == KIND_TEXT && !(f->flags & FIELD_SORT_NUMBER)
+	int order = f->kind == KIND_RATE ? compare_rates(x->number, x->period, y->number, y->period)
+	            : f->kind == KIND_TEXT && !(f->flags & FIELD_SORT_NUMBER)
 	                    ? compare_texts(x->text, y->text)
-	                    : (x->number > y->number) - (x->number < y->number);
+	                    : compare_numbers(f, x->number, y->number);
 
 	return view->falling ? -order : order;
 }

@@ -22,13 +22,40 @@ import weakref
 from . import _abi
 from ._load import load
 
-__all__ = ["AuditEvent", "AuditTag", "Error", "Rejected", "Role", "TenantQuota", "TenantRegistry", "UNSPECIFIED_TENANT",
-           "destroy", "is_cross_tenant", "version"]
+__all__ = ["AuditEvent", "AuditTag", "BudgetUse", "Error", "RatePeriod", "RatePolicy", "Rejected", "Renewal", "Reservation",
+           "Role", "SimulatedClock", "TenantQuota", "TenantRegistry", "UNSPECIFIED_TENANT", "destroy", "is_cross_tenant",
+           "version"]
 
 _lib = load()
 UNSPECIFIED_TENANT = _abi.K2K_TENANT_UNSPECIFIED
 AuditTag = collections.namedtuple("AuditTag", "org_id engagement_id", defaults=(0, 0))
 AuditEvent = collections.namedtuple("AuditEvent", "level type code time_ns count actor target description fields")
+
+# A closed period of a budget. final: it never changes any more.
+BudgetUse = collections.namedtuple("BudgetUse", "period began_at_ns next_began_at_ns used_ns final")
+
+
+class RatePeriod(enum.IntEnum):
+    """The period of a rate. It is part of the limit: 60 a minute are not 1 a second."""
+    SECOND = _abi.K2K_PERIOD_SECOND
+    MINUTE = _abi.K2K_PERIOD_MINUTE
+    HOUR = _abi.K2K_PERIOD_HOUR
+    DAY = _abi.K2K_PERIOD_DAY
+
+
+class RatePolicy(enum.IntEnum):
+    """What a tenant's info says: a limit in each window of one period, or a token bucket with a burst."""
+    WINDOW = _abi.K2K_RATE_WINDOW
+    BUCKET = _abi.K2K_RATE_BUCKET
+
+
+class Renewal(enum.IntEnum):
+    """How often a budget renews: at full hours, at midnight, on Mondays, on the first of a month, in UTC."""
+    NEVER = _abi.K2K_RENEWAL_NEVER
+    HOUR = _abi.K2K_RENEWAL_HOUR
+    DAY = _abi.K2K_RENEWAL_DAY
+    WEEK = _abi.K2K_RENEWAL_WEEK
+    MONTH = _abi.K2K_RENEWAL_MONTH
 
 
 class Role(enum.IntEnum):
@@ -47,14 +74,17 @@ class Error(Exception):
 
     def __str__(self):
         text = self.detail.text if self.detail else _lib.k2k_strerror(self.code).decode()
-        return f"{text}: {self.verdict.used} of {self.verdict.limit}" if self.verdict else text
+        return f"{text}: {self.verdict.used} of {self.verdict.limit}" if self.verdict and self.code in _LIMITS else text
 
 
 class Rejected(Error):
-    """A limit rejected the request; verdict has used, limit, remaining, retry_after_ns and window."""
+    """A limit, or a suspension (K2K_ESUSPENDED), rejected the request. verdict has used, limit, remaining, retry_after_ns and
+    window. What a limit in shadow would have rejected raises nothing: the verdict's shadow_code is that code then.
+    """
 
 
-_REJECTIONS = (_abi.K2K_ERATE, _abi.K2K_EBUDGET, _abi.K2K_EKERNELS, _abi.K2K_EGPUMEM)
+_LIMITS = (_abi.K2K_ERATE, _abi.K2K_EBUDGET, _abi.K2K_EKERNELS, _abi.K2K_EGPUMEM)
+_REJECTIONS = _LIMITS + (_abi.K2K_ESUSPENDED,)
 # these codes leave the thread's error detail as it was
 _PLAIN = _REJECTIONS + (_abi.K2K_ENOTENANT, _abi.K2K_EUNBOOKED, _abi.K2K_EGONE, _abi.K2K_ENOTHELD, _abi.K2K_ESTALE)
 _HIDDEN = ("size", "flags", "reserved")
@@ -105,13 +135,27 @@ def _try(code, verdict=None):
 
 
 class TenantQuota:
-    """Limits of a tenant; None is unlimited. budgets: nanoseconds of GPU time by engagement."""
+    """Limits of a tenant; None is unlimited. budgets: nanoseconds of GPU time by engagement.
 
-    def __init__(self, max_messages_per_sec=100000, max_gpu_memory_bytes=2 << 30, max_concurrent_kernels=16, budgets=()):
+    max_messages_per_sec counts in each rate_period. With a burst the rate is a token bucket, which admits so many at once;
+    without one it is a window. renewals: how often budgets renew, by engagement (Renewal); one that is not listed keeps its
+    renewal, and a new one never renews. name: of the tenant, which no other has. shadow: the limits are decided, counted and
+    audited, but refuse nothing. alerts: thresholds, up to four percentages of the limits in ascending order; an event of the
+    audit trail says that one is reached.
+    """
+
+    def __init__(self, max_messages_per_sec=100000, max_gpu_memory_bytes=2 << 30, max_concurrent_kernels=16, budgets=(),
+                 rate_period=RatePeriod.SECOND, burst=None, renewals=(), name=None, shadow=False, alerts=()):
         self.max_messages_per_sec = max_messages_per_sec
         self.max_gpu_memory_bytes = max_gpu_memory_bytes
         self.max_concurrent_kernels = max_concurrent_kernels
         self.budgets = dict(budgets)
+        self.rate_period = rate_period
+        self.burst = burst
+        self.renewals = dict(renewals)
+        self.name = name
+        self.shadow = shadow
+        self.alerts = tuple(alerts)
 
     @classmethod
     def unlimited(cls):
@@ -119,8 +163,11 @@ class TenantQuota:
 
     standard = classmethod(lambda cls: cls())
 
-    def with_engagement_budget(self, engagement_id, budget_ns):
+    def with_engagement_budget(self, engagement_id, budget_ns, renewal=None):
+        """renewal: how often it renews; None as in renewals."""
         self.budgets[engagement_id] = budget_ns
+        if renewal is not None:
+            self.renewals[engagement_id] = renewal
         return self
 
     def _native(self):
@@ -131,14 +178,68 @@ class TenantQuota:
         native.budget_count = len(self.budgets)
         native.budgets = (_abi.k2k_budget * len(self.budgets))(
             *((_unsigned(engagement), _limit(budget)) for engagement, budget in self.budgets.items()))
+        if self.renewals.keys() - self.budgets.keys():
+            raise ValueError(f"a renewal without a budget: {self.renewals}")
+        if self.renewals:
+            native.budget_terms = (_abi.k2k_budget_terms * len(self.budgets))(
+                *((_unsigned(self.renewals.get(engagement, _abi.K2K_RENEWAL_KEEP), 32), 0) for engagement in self.budgets))
+        native.rate_period = _unsigned(self.rate_period, 32)
+        if self.burst is not None:
+            native.rate_policy, native.burst = _abi.K2K_RATE_BUCKET, _unsigned(self.burst)
+        native.name = None if self.name is None else _name(self.name)
+        native.shadow = bool(self.shadow)
+        if len(self.alerts) > len(native.alerts):
+            raise ValueError(f"more than {len(native.alerts)} thresholds: {self.alerts}")
+        native.alerts[:len(self.alerts)] = [_unsigned(percent, 8) for percent in self.alerts]
         return native
 
 
 _UPDATES = {"max_messages_per_sec": _abi.K2K_UPDATE_RATE, "max_gpu_memory_bytes": _abi.K2K_UPDATE_GPU_MEMORY,
-            "max_concurrent_kernels": _abi.K2K_UPDATE_KERNELS, "budgets": _abi.K2K_UPDATE_BUDGETS}
+            "max_concurrent_kernels": _abi.K2K_UPDATE_KERNELS, "budgets": _abi.K2K_UPDATE_BUDGETS,
+            "rate_period": _abi.K2K_UPDATE_RATE, "burst": _abi.K2K_UPDATE_RATE, "renewals": _abi.K2K_UPDATE_BUDGETS,
+            "name": _abi.K2K_UPDATE_NAME, "shadow": _abi.K2K_UPDATE_SHADOW, "alerts": _abi.K2K_UPDATE_ALERTS}
+# without the other one, these would change it, too
+_TOGETHER = {"rate_period": "max_messages_per_sec", "burst": "max_messages_per_sec", "renewals": "budgets"}
 
 
-def _open_options(timeout_ns, owner_uid, actor):
+class SimulatedClock:
+    """The time of a simulated registry: monotonic_ns decides rates, wall_ns (since 1970) the periods of budgets.
+
+    All handles of the registry need the same clock. Set it between calls; it never steps back.
+    """
+
+    def __init__(self, monotonic_ns=0, wall_ns=0):
+        self._native = _abi.k2k_simulated_time(_unsigned(monotonic_ns), _unsigned(wall_ns))
+
+    def _later(self, name, value):
+        # one aligned store of eight bytes: the library's threads may read at any time
+        if _unsigned(value) < getattr(self._native, name):
+            raise ValueError(f"{name} would step back to {value}")
+        setattr(self._native, name, value)
+
+    @property
+    def monotonic_ns(self):
+        return self._native.monotonic_ns
+
+    @monotonic_ns.setter
+    def monotonic_ns(self, value):
+        self._later("monotonic_ns", value)
+
+    @property
+    def wall_ns(self):
+        return self._native.wall_ns
+
+    @wall_ns.setter
+    def wall_ns(self, value):
+        self._later("wall_ns", value)
+
+    def advance(self, ns):
+        """Moves both by so many nanoseconds."""
+        self.monotonic_ns += ns
+        self.wall_ns += ns
+
+
+def _open_options(timeout_ns, owner_uid, actor, clock=None):
     options = _sized(_abi.k2k_open_options)
     if timeout_ns is not None:
         options.flags |= _abi.K2K_OPEN_TIMEOUT
@@ -147,6 +248,9 @@ def _open_options(timeout_ns, owner_uid, actor):
         options.flags |= _abi.K2K_OPEN_OWNER_UID
         options.owner_uid = _unsigned(owner_uid, 32)
     options.actor = actor.encode() if actor is not None else None
+    if clock is not None:
+        options.flags |= _abi.K2K_OPEN_CLOCK
+        options.clock = ctypes.pointer(clock._native)
     return options
 
 
@@ -160,14 +264,14 @@ def _name(name):
 class _Handle:
     """What closing needs, in an object of its own: so the registry object can be collected, and closed by that."""
 
-    def __init__(self):
-        self.pointer, self.sink = ctypes.c_void_p(), None
+    def __init__(self, clock=None):
+        self.pointer, self.sink, self.clock = ctypes.c_void_p(), None, clock
 
     def close(self):
         # the call sets the pointer to null, unless it refuses to close
         code = _lib.k2k_registry_close(ctypes.byref(self.pointer)) if self.pointer else 0
         if not self.pointer:
-            self.sink = None
+            self.sink = self.clock = None
         return code
 
 
@@ -179,8 +283,11 @@ class TenantRegistry:
         self._end = weakref.finalize(self, _Handle.close, handle)
 
     @classmethod
-    def create(cls, name, mode=None, gid=None, **sizes):
-        """Creates a registry, and opens it as ADMIN. sizes: max_tenants, max_engagements, max_leases, max_budgets, ..."""
+    def create(cls, name, mode=None, gid=None, clock=None, **sizes):
+        """Creates a registry, and opens it as ADMIN. sizes: max_tenants, max_engagements, max_leases, max_budgets, ...
+
+        clock: a SimulatedClock makes a simulated registry, for tests: it decides for this time, and is opened with it.
+        """
         options, handle = _sized(_abi.k2k_create_options), _Handle()
         for size, value in sizes.items():
             if not size.startswith("max_") or not hasattr(options, size):
@@ -192,12 +299,16 @@ class TenantRegistry:
         if gid is not None:
             options.flags |= _abi.K2K_CREATE_GROUP
             options.gid = _unsigned(gid, 32)
+        if clock is not None:
+            options.flags |= _abi.K2K_CREATE_SIMULATED
+            _try(_lib.k2k_registry_create(_name(name), ctypes.byref(options), None))
+            return cls.open(name, Role.ADMIN, clock=clock)
         _try(_lib.k2k_registry_create(_name(name), ctypes.byref(options), ctypes.byref(handle.pointer)))
         return cls(handle, name, Role.ADMIN)
 
     @classmethod
-    def open(cls, name, role=Role.OBSERVER, timeout_ns=None, owner_uid=None, actor=None):
-        options, handle = _open_options(timeout_ns, owner_uid, actor), _Handle()
+    def open(cls, name, role=Role.OBSERVER, timeout_ns=None, owner_uid=None, actor=None, clock=None):
+        options, handle = _open_options(timeout_ns, owner_uid, actor, clock), _Handle(clock)
         _try(_lib.k2k_registry_open(_name(name), role, ctypes.byref(options), ctypes.byref(handle.pointer)))
         return cls(handle, name, Role(role))
 
@@ -239,7 +350,7 @@ class TenantRegistry:
         _try(function(self._handle.pointer, *arguments, ctypes.byref(result)))
         return result.value
 
-    def _list(self, function, kind, *arguments):
+    def _list(self, function, kind, *arguments, copy=_copy):
         room = 64
         while True:
             items, count = (kind * room)(), ctypes.c_size_t()
@@ -247,7 +358,7 @@ class TenantRegistry:
                 items[0].size = ctypes.sizeof(kind)
             _try(function(self._handle.pointer, *arguments, items, room, ctypes.byref(count)))
             if count.value <= room:
-                return [_copy(item) for item in items[:count.value]]
+                return [copy(item) for item in items[:count.value]]
             room = count.value + count.value // 8
 
     # ---- definitions -----------------------------------------------------------------------------------------------
@@ -260,12 +371,30 @@ class TenantRegistry:
         """Changes only what is named, and of budgets only those listed; None removes a budget.
 
         update(42, max_messages_per_sec=100, budgets={7: None})
+
+        A rate is changed with its period (a second unless named) and its burst (none, a window, unless named).
         """
         unknown = changes.keys() - _UPDATES.keys()
         if unknown:
             raise TypeError(f"update() knows no {', '.join(sorted(unknown))}")
-        native, mask = TenantQuota(**changes)._native(), sum(_UPDATES[name] for name in changes)
+        mask = 0
+        for name in changes:
+            if _TOGETHER.get(name, name) not in changes:
+                raise TypeError(f"update() needs {_TOGETHER[name]} with {name}")
+            mask |= _UPDATES[name]
+        native = TenantQuota(**changes)._native()
         self._call(_lib.k2k_tenant_update, _unsigned(tenant_id), ctypes.byref(native), mask)
+
+    def suspend(self, tenant_id):
+        """From now on admissions and leases are refused (K2K_ESUSPENDED); what is held stays."""
+        self._call(_lib.k2k_tenant_suspend, _unsigned(tenant_id))
+
+    def resume(self, tenant_id):
+        self._call(_lib.k2k_tenant_resume, _unsigned(tenant_id))
+
+    def drain(self, tenant_id, timeout_ns=None):
+        """Suspends a tenant, and waits until nobody holds a lease of it; None waits as long as it takes."""
+        self._call(_lib.k2k_tenant_drain, _unsigned(tenant_id), _limit(timeout_ns))
 
     def deregister(self, tenant_id):
         """Returns whether the tenant was registered."""
@@ -290,6 +419,24 @@ class TenantRegistry:
     def unset_budget(self, tenant_id, engagement_id):
         self._call(_lib.k2k_budget_unset, _unsigned(tenant_id), _unsigned(engagement_id))
 
+    def set_renewing_budget(self, tenant_id, engagement_id, budget_ns, renewal):
+        """Sets a budget, and how often it renews (Renewal). The current period goes on with its use."""
+        self._call(_lib.k2k_budget_set_renewing, _unsigned(tenant_id), _unsigned(engagement_id), _unsigned(budget_ns),
+                   _unsigned(renewal, 32))
+
+    def renew_budget(self, tenant_id, tag):
+        """Ends the current period of a budget now, and begins another one."""
+        self._call(_lib.k2k_budget_renew, _unsigned(tenant_id), _tag(tag))
+
+    def correct_usage(self, tenant_id, tag, ns, reason, request_id=0):
+        """Adds ns, which may be negative, to what was booked; audited with the reason. The booked cost stays as it is.
+
+        A repeat with the same request_id, other than 0, changes nothing.
+        """
+        if not -1 << 63 <= ns < 1 << 63:
+            raise OverflowError(f"{ns} is not in -2^63 ... 2^63 - 1")
+        self._call(_lib.k2k_usage_correct, _unsigned(tenant_id), _tag(tag), ns, _name(reason), _unsigned(request_id))
+
     def repair(self):
         return self._filled(_lib.k2k_registry_repair, _abi.k2k_repair_info)
 
@@ -302,6 +449,15 @@ class TenantRegistry:
         """A consistent copy, or None if there is no such tenant."""
         try:
             return self._filled(_lib.k2k_tenant_get, _abi.k2k_tenant_info, _unsigned(tenant_id))
+        except Error as error:
+            if error.code == _abi.K2K_ENOTENANT:
+                return None
+            raise
+
+    def find_name(self, name):
+        """The id of the tenant of that name, or None."""
+        try:
+            return self._number(_lib.k2k_tenant_find_name, ctypes.c_uint64, _name(name))
         except Error as error:
             if error.code == _abi.K2K_ENOTENANT:
                 return None
@@ -325,6 +481,18 @@ class TenantRegistry:
 
     def budgets(self, tenant_id=UNSPECIFIED_TENANT):
         return self._list(_lib.k2k_budget_list, _abi.k2k_budget_info, _unsigned(tenant_id))
+
+    def budget_history(self, tenant_id, tag):
+        """The last closed periods of a budget that renews, at most 12, from the oldest on."""
+        def copy(use):
+            return BudgetUse(use.period, use.began_at_ns, use.next_began_at_ns, use.used_ns,
+                             not use.flags & _abi.K2K_BUDGET_USE_PENDING)
+
+        return self._list(_lib.k2k_budget_history, _abi.k2k_budget_use, _unsigned(tenant_id), _tag(tag), copy=copy)
+
+    def reserved_usage(self, tenant_id, tag):
+        """What living brokers have reserved of an engagement's budget, in nanoseconds."""
+        return self._number(_lib.k2k_usage_reserved, ctypes.c_uint64, _unsigned(tenant_id), _tag(tag))
 
     def leases(self, tenant_id=UNSPECIFIED_TENANT):
         return self._list(_lib.k2k_lease_list, _abi.k2k_lease_info, _unsigned(tenant_id))
@@ -359,6 +527,14 @@ class TenantRegistry:
 
     def track_usage(self, tenant_id, tag, gpu_ns):
         self._call(_lib.k2k_usage_track, _unsigned(tenant_id), _tag(tag), _unsigned(gpu_ns))
+
+    def reserve_usage(self, tenant_id, tag, gpu_ns):
+        """Reserves GPU time of a budget before it is used. Returns a Reservation, or raises Rejected.
+
+        with broker.reserve_usage(42, AuditTag(1, 7), 10**9) as reservation:
+            reservation.commit(run())     # books what run() says; if it raises, the reservation is cancelled
+        """
+        return Reservation(self, _unsigned(tenant_id), _tag(tag), _unsigned(gpu_ns))
 
     def _asked(self, function, *arguments):
         verdict = _sized(_abi.k2k_verdict)
@@ -420,6 +596,44 @@ class Lease:
         if self._native.amount:
             try:
                 self.release()
+            except Error as error:
+                if error.code != _abi.K2K_ESTALE:
+                    raise
+
+
+class Reservation:
+    """Reserved GPU time: commit() or cancel() ends it. A `with` that ends without either cancels it, and so does the end of
+    the handle or of the process.
+    """
+
+    def __init__(self, registry, tenant_id, tag, gpu_ns):
+        self._registry, self._native, verdict = registry, _sized(_abi.k2k_reservation), _sized(_abi.k2k_verdict)
+        _try(_lib.k2k_usage_reserve(registry._handle.pointer, tenant_id, tag, gpu_ns, ctypes.byref(self._native),
+                                    ctypes.byref(verdict)), verdict)
+        self.verdict = _copy(verdict)
+
+    @property
+    def reserved_ns(self):
+        """0 once it has ended."""
+        return self._native.reserved_ns
+
+    def commit(self, gpu_ns):
+        """Books what was really used, once, and returns how much more that was than reserved."""
+        self._registry._call(_lib.k2k_usage_commit, ctypes.byref(self._native), _unsigned(gpu_ns))
+        return self._native.over_ns
+
+    def cancel(self):
+        """Ends it, and books nothing."""
+        self._registry._call(_lib.k2k_usage_cancel, ctypes.byref(self._native))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # it may have ended, or the tenant is gone and the reservation with it
+        if self._native.reserved_ns:
+            try:
+                self.cancel()
             except Error as error:
                 if error.code != _abi.K2K_ESTALE:
                     raise

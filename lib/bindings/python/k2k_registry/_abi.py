@@ -1,30 +1,53 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Generated from <k2k/registry.h> by lib/bindings/generate: don't edit."""
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 
 K2K_VERSION_MAJOR = 0
-K2K_VERSION_MINOR = 1
+K2K_VERSION_MINOR = 2
 K2K_VERSION_PATCH = 0
 K2K_NAME_MAX = 64
 K2K_BROKERS_MAX = 64
+K2K_BROKERS_MOST = 1024
 K2K_ADMIT_MAX = 4294967296
 K2K_RATE_MAX = 8589934592
 K2K_UNLIMITED = 18446744073709551615
 K2K_UNLIMITED_KERNELS = 4294967295
 K2K_NEVER_NS = 18446744073709551615
 K2K_TENANT_UNSPECIFIED = 0
+K2K_TENANT_NAME_MAX = 31
+K2K_ALERTS_MAX = 4
+K2K_BUDGET_PERIODS_KEPT = 12
 K2K_LEASE_SLOT_NONE = 4294967295
+K2K_KERNEL_NAME_MAX = 63
 K2K_AUDIT_RINGS = 129
 K2K_AUDIT_RING_ADMIN = 64
 K2K_AUDIT_RING_SECURITY = 65
+K2K_AUDIT_FURTHER_RINGS_MAX = 1920
 K2K_AUDIT_KINDS = 16
 K2K_AUDIT_KINDS_MAX = 64
 K2K_AUDIT_VALUES = 10
 K2K_AUDIT_NAME_MAX = 67
+K2K_AUDIT_REASON_MAX = 63
+K2K_RENEWAL_KEEP = 0
+K2K_RENEWAL_NEVER = 1
+K2K_RENEWAL_HOUR = 2
+K2K_RENEWAL_DAY = 3
+K2K_RENEWAL_WEEK = 4
+K2K_RENEWAL_MONTH = 5
+K2K_RATE_WINDOW = 0
+K2K_RATE_BUCKET = 1
+K2K_PERIOD_SECOND = 0
+K2K_PERIOD_MINUTE = 1
+K2K_PERIOD_HOUR = 2
+K2K_PERIOD_DAY = 3
 K2K_UPDATE_RATE = 1
 K2K_UPDATE_GPU_MEMORY = 2
 K2K_UPDATE_KERNELS = 4
 K2K_UPDATE_BUDGETS = 8
+K2K_UPDATE_NAME = 16
+K2K_UPDATE_SHADOW = 32
+K2K_UPDATE_ALERTS = 64
+K2K_UPDATE_SUSPENDED = 128
 K2K_LEASE_KERNEL = 1
 K2K_LEASE_GPU_MEMORY = 2
 K2K_OK = 0
@@ -56,6 +79,9 @@ K2K_EFENCED = -5017
 K2K_EFORKED = -5018
 K2K_EROLE = -5019
 K2K_ENOAUDIT = -5020
+K2K_ESUSPENDED = -5021
+K2K_ENOKERNEL = -5022
+K2K_ECROSSTENANT = -5023
 K2K_ROLE_ADMIN = 1
 K2K_ROLE_BROKER = 2
 K2K_ROLE_OBSERVER = 3
@@ -63,17 +89,27 @@ K2K_OPEN_CALLER_FORK_HOOKS = 1
 K2K_OPEN_OWNER_UID = 2
 K2K_OPEN_TIMEOUT = 4
 K2K_OPEN_FOLLOWER = 8
+K2K_OPEN_CLOCK = 16
 K2K_CREATE_GROUP = 1
 K2K_CREATE_MODE = 2
 K2K_CREATE_REQUIRE_AUDIT = 4
+K2K_CREATE_SIMULATED = 8
+K2K_CREATE_STRICT = 16
 K2K_DESTROY_FORCE = 1
 K2K_INFO_AUDIT_SINK = 1
 K2K_INFO_REQUIRE_AUDIT = 2
+K2K_INFO_SIMULATED = 4
+K2K_INFO_STRICT = 8
 K2K_TENANT_DAMAGED = 1
+K2K_BUDGET_USE_PENDING = 1
 K2K_BROKER_ACTIVE = 1
 K2K_BROKER_STOPPED = 2
 K2K_BROKER_DEAD = 3
 K2K_BROKER_UNKNOWN = 4
+K2K_KERNEL_STALE = 1
+K2K_ROUTE_SOURCE = 1
+K2K_ROUTE_DESTINATION = 2
+K2K_ROUTE_DESTINATION_STALE = 4
 K2K_AUDIT_INFO = 1
 K2K_AUDIT_WARNING = 2
 K2K_AUDIT_SECURITY = 3
@@ -96,11 +132,31 @@ K2K_AUDIT_KIND_CREATED = 12
 K2K_AUDIT_KIND_DESTROYED = 13
 K2K_AUDIT_KIND_REPAIR = 14
 K2K_AUDIT_KIND_FINAL_TOTALS = 15
+K2K_AUDIT_KIND_CORRECTION = 16
+K2K_AUDIT_KIND_BUDGET_RENEWED = 17
+K2K_AUDIT_KIND_SUSPENDED = 18
+K2K_AUDIT_KIND_ALERT = 19
 K2K_AUDIT_REGISTER_RATE = 0
 K2K_AUDIT_REGISTER_GPU_MEMORY = 1
 K2K_AUDIT_REGISTER_KERNELS = 2
 K2K_AUDIT_REGISTER_BUDGETS = 3
 K2K_AUDIT_REGISTER_MASK = 4
+K2K_AUDIT_REGISTER_BURST = 5
+K2K_AUDIT_REGISTER_MODE = 7
+K2K_AUDIT_REGISTER_ALERTS = 8
+K2K_ALERT_RATE = 1
+K2K_ALERT_BUDGET = 2
+K2K_ALERT_KERNELS = 3
+K2K_ALERT_GPU_MEMORY = 4
+K2K_AUDIT_ALERT_PERCENT = 0
+K2K_AUDIT_ALERT_LIMIT = 1
+K2K_AUDIT_ALERT_SEQUENCE = 2
+K2K_AUDIT_MODE_SHADOW = 1
+K2K_AUDIT_MODE_SUSPENDED = 2
+K2K_AUDIT_MODE_BUCKET = 4
+K2K_AUDIT_MODE_PERIOD = 48
+K2K_AUDIT_MODE_PERIOD_SHIFT = 4
+K2K_AUDIT_BUDGET_RENEWAL = 0
 K2K_AUDIT_TOTALS_ADMITTED = 0
 K2K_AUDIT_TOTALS_REJECTED_RATE = 1
 K2K_AUDIT_TOTALS_REJECTED_BUDGET = 2
@@ -121,6 +177,7 @@ K2K_AUDIT_CREATED_MAX_LEASES = 2
 K2K_AUDIT_CREATED_MAX_BUDGETS = 3
 K2K_AUDIT_CREATED_MAX_EVENTS = 4
 K2K_AUDIT_CREATED_MODE = 5
+K2K_AUDIT_CREATED_MAX_BROKERS = 6
 K2K_AUDIT_DESTROYED_FLAGS = 0
 K2K_AUDIT_DESTROYED_BROKERS = 1
 K2K_AUDIT_REPAIR_TENANTS = 0
@@ -132,11 +189,19 @@ K2K_AUDIT_REPAIR_DAMAGED = 5
 K2K_AUDIT_REPAIR_CUT_LEASES = 6
 K2K_AUDIT_REPAIR_CUT_GPU_NS = 7
 K2K_AUDIT_REPAIR_UNATTRIBUTED_NS = 8
+K2K_AUDIT_CORRECTION_NS = 0
+K2K_AUDIT_CORRECTION_SUM_NS = 1
+K2K_AUDIT_CORRECTION_REQUEST = 2
+K2K_AUDIT_RENEWED_PERIOD = 0
+K2K_AUDIT_RENEWED_BEGAN_AT_NS = 1
+K2K_AUDIT_RENEWED_CLOSED_BEGAN_AT_NS = 2
+K2K_AUDIT_RENEWED_CLOSED_USED_NS = 3
 K2K_AUDIT_OPEN = 1
 K2K_AUDIT_LOST = 2
 K2K_AUDIT_CUT_SOURCE = 4
 K2K_AUDIT_CUT_DESTINATION = 8
 K2K_AUDIT_DAMAGED = 16
+K2K_AUDIT_SHADOW = 32
 K2K_AUDIT_OPEN_TOO = 1
 K2K_AUDIT_DAMAGED_TOO = 2
 K2K_AUDIT_FAILING = 1
@@ -161,6 +226,13 @@ class k2k_budget(Structure):
     ]
 
 
+class k2k_budget_terms(Structure):
+    _fields_ = [
+        ("renewal", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class k2k_quota(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -170,6 +242,13 @@ class k2k_quota(Structure):
         ("max_concurrent_kernels", c_uint32),
         ("budget_count", c_uint32),
         ("budgets", POINTER(k2k_budget)),
+        ("burst", c_uint64),
+        ("rate_policy", c_uint32),
+        ("rate_period", c_uint32),
+        ("name", c_char_p),
+        ("shadow", c_uint32),
+        ("alerts", c_uint8 * 4),
+        ("budget_terms", POINTER(k2k_budget_terms)),
     ]
 
 
@@ -178,7 +257,7 @@ class k2k_verdict(Structure):
         ("size", c_uint32),
         ("flags", c_uint32),
         ("code", c_int32),
-        ("reserved", c_uint32),
+        ("shadow_code", c_int32),
         ("used", c_uint64),
         ("limit", c_uint64),
         ("remaining", c_uint64),
@@ -210,6 +289,13 @@ class k2k_error_detail(Structure):
     ]
 
 
+class k2k_simulated_time(Structure):
+    _fields_ = [
+        ("monotonic_ns", c_uint64),
+        ("wall_ns", c_uint64),
+    ]
+
+
 class k2k_open_options(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -218,6 +304,7 @@ class k2k_open_options(Structure):
         ("owner_uid", c_uint32),
         ("reserved", c_uint32),
         ("actor", c_char_p),
+        ("clock", POINTER(k2k_simulated_time)),
     ]
 
 
@@ -232,6 +319,8 @@ class k2k_create_options(Structure):
         ("mode", c_uint32),
         ("gid", c_uint32),
         ("max_audit_events", c_uint64),
+        ("max_brokers", c_uint64),
+        ("max_kernels", c_uint64),
     ]
 
 
@@ -250,6 +339,8 @@ class k2k_registry_plan(Structure):
         ("max_leases", c_uint64),
         ("max_budgets", c_uint64),
         ("max_audit_events", c_uint64),
+        ("max_brokers", c_uint64),
+        ("max_kernels", c_uint64),
     ]
 
 
@@ -286,6 +377,8 @@ class k2k_registry_info(Structure):
         ("budgets", k2k_table_info),
         ("max_audit_events", c_uint64),
         ("cut_gpu_ns", c_uint64),
+        ("max_brokers", c_uint64),
+        ("max_kernels", c_uint64),
     ]
 
 
@@ -343,6 +436,19 @@ class k2k_tenant_info(Structure):
         ("unattributed_ns", c_uint64),
         ("kernels", c_uint64),
         ("gpu_memory_bytes", c_uint64),
+        ("burst", c_uint64),
+        ("rate_policy", c_uint32),
+        ("rate_period", c_uint32),
+        ("shadow", c_uint32),
+        ("suspended", c_uint32),
+        ("name", c_char * 32),
+        ("alerts", c_uint8 * 4),
+        ("alerted_rate", c_uint8),
+        ("alerted_kernels", c_uint8),
+        ("alerted_gpu_memory", c_uint8),
+        ("reserved", c_uint8),
+        ("shadow_rejected_total", k2k_rejected),
+        ("suspended_rejected_total", c_uint64),
     ]
 
 
@@ -359,6 +465,33 @@ class k2k_tenant_totals(Structure):
         ("kernels", c_uint64),
         ("gpu_memory_bytes", c_uint64),
         ("final", c_uint32),
+        ("reserved", c_uint32),
+        ("shadow_rejected_total", k2k_rejected),
+        ("suspended_rejected_total", c_uint64),
+        ("corrected_ns", c_int64),
+    ]
+
+
+class k2k_budget_use(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("period", c_uint64),
+        ("began_at_ns", c_uint64),
+        ("next_began_at_ns", c_uint64),
+        ("used_ns", c_uint64),
+    ]
+
+
+class k2k_budget_image(Structure):
+    _fields_ = [
+        ("engagement_id", c_uint64),
+        ("period", c_uint64),
+        ("began_at_ns", c_uint64),
+        ("used_ns", c_uint64),
+        ("corrected_ns", c_int64),
+        ("closed", POINTER(k2k_budget_use)),
+        ("closed_count", c_uint32),
         ("reserved", c_uint32),
     ]
 
@@ -384,6 +517,13 @@ class k2k_tenant_image(Structure):
         ("usage", POINTER(k2k_usage)),
         ("usage_count", c_uint32),
         ("reserved", c_uint32),
+        ("shadow_rejected_total", k2k_rejected),
+        ("suspended_rejected_total", c_uint64),
+        ("suspended", c_uint64),
+        ("corrected_ns", POINTER(c_int64)),
+        ("periods", POINTER(k2k_budget_image)),
+        ("period_count", c_uint32),
+        ("reserved2", c_uint32),
     ]
 
 
@@ -396,6 +536,13 @@ class k2k_budget_info(Structure):
         ("engagement_id", c_uint64),
         ("budget_ns", c_uint64),
         ("used_ns", c_uint64),
+        ("renewal", c_uint32),
+        ("alerted", c_uint32),
+        ("period", c_uint64),
+        ("began_at_ns", c_uint64),
+        ("renews_at_ns", c_uint64),
+        ("corrected_ns", c_int64),
+        ("reserved_ns", c_uint64),
     ]
 
 
@@ -429,6 +576,8 @@ class k2k_lease_info(Structure):
         ("pid", c_uint64),
         ("kernels", c_uint64),
         ("gpu_memory_bytes", c_uint64),
+        ("engagement_id", c_uint64),
+        ("reserved_ns", c_uint64),
     ]
 
 
@@ -440,6 +589,60 @@ class k2k_usage_info(Structure):
         ("generation", c_uint64),
         ("engagement_id", c_uint64),
         ("gpu_ns", c_uint64),
+        ("corrected_ns", c_int64),
+        ("reserved_ns", c_uint64),
+    ]
+
+
+class k2k_reservation(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("id", c_uint64),
+        ("tag", k2k_audit_tag),
+        ("generation", c_uint64),
+        ("number", c_uint64),
+        ("reserved_ns", c_uint64),
+        ("over_ns", c_uint64),
+        ("place", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class k2k_kernel_address(Structure):
+    _fields_ = [
+        ("words", c_uint64 * 2),
+    ]
+
+
+class k2k_kernel_info(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("name", c_char * 64),
+        ("id", c_uint64),
+        ("generation", c_uint64),
+        ("tag", k2k_audit_tag),
+        ("address", k2k_kernel_address),
+        ("incarnation", c_uint64),
+        ("pid", c_uint64),
+        ("broker", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class k2k_route(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("tenant", c_uint64),
+        ("generation", c_uint64),
+        ("tag", k2k_audit_tag),
+        ("to_tenant", c_uint64),
+        ("address", k2k_kernel_address),
+        ("incarnation", c_uint64),
+        ("broker", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -497,6 +700,13 @@ class k2k_audit_record(Structure):
     ]
 
 
+class k2k_audit_position(Structure):
+    _fields_ = [
+        ("next", c_uint64),
+        ("damaged", c_uint64),
+    ]
+
+
 class k2k_audit_cursor(Structure):
     _fields_ = [
         ("size", c_uint32),
@@ -505,6 +715,8 @@ class k2k_audit_cursor(Structure):
         ("waiting", c_uint32),
         ("next", c_uint64 * 129),
         ("damaged", c_uint64 * 3),
+        ("further", POINTER(k2k_audit_position)),
+        ("further_count", c_uint64),
     ]
 
 
@@ -546,6 +758,8 @@ class k2k_audit_stats(Structure):
         ("written_by_kind", c_uint64 * 64),
         ("coalesced_by_kind", c_uint64 * 64),
         ("lost_by_kind", c_uint64 * 64),
+        ("further", POINTER(c_uint64)),
+        ("further_count", c_uint64),
     ]
 
 
@@ -554,10 +768,12 @@ k2k_audit_sink = CFUNCTYPE(None, c_void_p, POINTER(k2k_audit_event))
 STRUCTS = [
     k2k_audit_tag,
     k2k_budget,
+    k2k_budget_terms,
     k2k_quota,
     k2k_verdict,
     k2k_lease,
     k2k_error_detail,
+    k2k_simulated_time,
     k2k_open_options,
     k2k_create_options,
     k2k_registry_plan,
@@ -568,15 +784,22 @@ STRUCTS = [
     k2k_rejected,
     k2k_tenant_info,
     k2k_tenant_totals,
+    k2k_budget_use,
+    k2k_budget_image,
     k2k_usage,
     k2k_tenant_image,
     k2k_budget_info,
     k2k_broker_info,
     k2k_lease_info,
     k2k_usage_info,
+    k2k_reservation,
+    k2k_kernel_address,
+    k2k_kernel_info,
+    k2k_route,
     k2k_audit_field,
     k2k_audit_event,
     k2k_audit_record,
+    k2k_audit_position,
     k2k_audit_cursor,
     k2k_audit_follower_info,
     k2k_audit_stats,
@@ -597,6 +820,9 @@ PROTOTYPES = {
     "k2k_repair_list": (c_int, [c_void_p, POINTER(k2k_finding), c_size_t, POINTER(c_size_t)]),
     "k2k_tenant_register": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota)]),
     "k2k_tenant_update": (c_int, [c_void_p, c_uint64, POINTER(k2k_quota), c_uint32]),
+    "k2k_tenant_suspend": (c_int, [c_void_p, c_uint64]),
+    "k2k_tenant_resume": (c_int, [c_void_p, c_uint64]),
+    "k2k_tenant_drain": (c_int, [c_void_p, c_uint64, c_uint64]),
     "k2k_tenant_deregister": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_totals)]),
     "k2k_tenant_deregister_many": (c_int, [c_void_p, POINTER(c_uint64), c_size_t, POINTER(k2k_tenant_totals), POINTER(c_int)]),
     "k2k_tenant_restore": (c_int, [c_void_p, POINTER(k2k_tenant_image)]),
@@ -606,25 +832,39 @@ PROTOTYPES = {
     "k2k_tenant_get": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_info)]),
     "k2k_tenant_is_registered": (c_int, [c_void_p, c_uint64, POINTER(c_int)]),
     "k2k_tenant_count": (c_int, [c_void_p, POINTER(c_size_t)]),
+    "k2k_tenant_find_name": (c_int, [c_void_p, c_char_p, POINTER(c_uint64)]),
     "k2k_tenant_ids": (c_int, [c_void_p, POINTER(c_uint64), c_size_t, POINTER(c_size_t)]),
     "k2k_budget_set": (c_int, [c_void_p, c_uint64, c_uint64, c_uint64]),
     "k2k_budget_unset": (c_int, [c_void_p, c_uint64, c_uint64]),
+    "k2k_budget_set_renewing": (c_int, [c_void_p, c_uint64, c_uint64, c_uint64, c_uint32]),
+    "k2k_budget_renew": (c_int, [c_void_p, c_uint64, k2k_audit_tag]),
+    "k2k_budget_history": (c_int, [c_void_p, c_uint64, k2k_audit_tag, POINTER(k2k_budget_use), c_size_t, POINTER(c_size_t)]),
     "k2k_budget_list": (c_int, [c_void_p, c_uint64, POINTER(k2k_budget_info), c_size_t, POINTER(c_size_t)]),
     "k2k_broker_list": (c_int, [c_void_p, POINTER(k2k_broker_info), c_size_t, POINTER(c_size_t)]),
     "k2k_lease_list": (c_int, [c_void_p, c_uint64, POINTER(k2k_lease_info), c_size_t, POINTER(c_size_t)]),
     "k2k_usage_list": (c_int, [c_void_p, c_uint64, POINTER(k2k_usage_info), c_size_t, POINTER(c_size_t)]),
+    "k2k_usage_correct": (c_int, [c_void_p, c_uint64, k2k_audit_tag, c_int64, c_char_p, c_uint64]),
     "k2k_quota_check": (c_int, [c_void_p, c_uint64, k2k_audit_tag, c_uint64, POINTER(k2k_verdict)]),
     "k2k_message_record": (c_int, [c_void_p, c_uint64]),
     "k2k_message_admit": (c_int, [c_void_p, c_uint64, k2k_audit_tag, c_uint64, POINTER(k2k_verdict)]),
     "k2k_usage_track": (c_int, [c_void_p, c_uint64, k2k_audit_tag, c_uint64]),
     "k2k_usage_engagement": (c_int, [c_void_p, k2k_audit_tag, POINTER(c_uint64)]),
     "k2k_usage_engagement_for": (c_int, [c_void_p, c_uint64, k2k_audit_tag, POINTER(c_uint64)]),
+    "k2k_usage_reserve": (c_int, [c_void_p, c_uint64, k2k_audit_tag, c_uint64, POINTER(k2k_reservation), POINTER(k2k_verdict)]),
+    "k2k_usage_commit": (c_int, [c_void_p, POINTER(k2k_reservation), c_uint64]),
+    "k2k_usage_cancel": (c_int, [c_void_p, POINTER(k2k_reservation)]),
+    "k2k_usage_reserved": (c_int, [c_void_p, c_uint64, k2k_audit_tag, POINTER(c_uint64)]),
     "k2k_kernel_acquire": (c_int, [c_void_p, c_uint64, POINTER(k2k_lease), POINTER(k2k_verdict)]),
     "k2k_kernel_release": (c_int, [c_void_p, POINTER(k2k_lease)]),
     "k2k_kernel_release_id": (c_int, [c_void_p, c_uint64]),
     "k2k_gpu_memory_acquire": (c_int, [c_void_p, c_uint64, c_uint64, POINTER(k2k_lease), POINTER(k2k_verdict)]),
     "k2k_gpu_memory_release": (c_int, [c_void_p, POINTER(k2k_lease)]),
     "k2k_gpu_memory_release_id": (c_int, [c_void_p, c_uint64, c_uint64]),
+    "k2k_kernel_add": (c_int, [c_void_p, c_char_p, c_uint64, k2k_audit_tag, POINTER(k2k_kernel_address), POINTER(k2k_verdict)]),
+    "k2k_kernel_remove": (c_int, [c_void_p, c_char_p]),
+    "k2k_kernel_find": (c_int, [c_void_p, c_char_p, POINTER(k2k_kernel_info)]),
+    "k2k_kernel_list": (c_int, [c_void_p, c_uint64, POINTER(k2k_kernel_info), c_size_t, POINTER(c_size_t)]),
+    "k2k_message_route": (c_int, [c_void_p, c_char_p, c_char_p, k2k_audit_tag, c_uint64, POINTER(k2k_route), POINTER(k2k_verdict)]),
     "k2k_audit_level_name": (c_char_p, [c_uint32]),
     "k2k_audit_type_name": (c_char_p, [c_uint32]),
     "k2k_registry_set_audit_sink": (c_int, [c_void_p, k2k_audit_sink, c_void_p]),

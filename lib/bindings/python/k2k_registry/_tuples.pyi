@@ -10,8 +10,12 @@ class budget(NamedTuple):
     engagement_id: int
     budget_ns: int
 
+class budget_terms(NamedTuple):
+    renewal: int
+
 class verdict(NamedTuple):
     code: int
+    shadow_code: int
     used: int
     limit: int
     remaining: int
@@ -33,6 +37,10 @@ class error_detail(NamedTuple):
     field: str
     text: str
 
+class simulated_time(NamedTuple):
+    monotonic_ns: int
+    wall_ns: int
+
 class create_options(NamedTuple):
     max_tenants: int
     max_engagements: int
@@ -41,6 +49,8 @@ class create_options(NamedTuple):
     mode: int
     gid: int
     max_audit_events: int
+    max_brokers: int
+    max_kernels: int
 
 class registry_plan(NamedTuple):
     defs_bytes: int
@@ -54,6 +64,8 @@ class registry_plan(NamedTuple):
     max_leases: int
     max_budgets: int
     max_audit_events: int
+    max_brokers: int
+    max_kernels: int
 
 class table_info(NamedTuple):
     used: int
@@ -82,6 +94,8 @@ class registry_info(NamedTuple):
     budgets: table_info
     max_audit_events: int
     cut_gpu_ns: int
+    max_brokers: int
+    max_kernels: int
 
 class finding(NamedTuple):
     invariant: str
@@ -121,6 +135,18 @@ class tenant_info(NamedTuple):
     unattributed_ns: int
     kernels: int
     gpu_memory_bytes: int
+    burst: int
+    rate_policy: int
+    rate_period: int
+    shadow: int
+    suspended: int
+    name: str
+    alerts: Tuple[int, ...]
+    alerted_rate: int
+    alerted_kernels: int
+    alerted_gpu_memory: int
+    shadow_rejected_total: rejected
+    suspended_rejected_total: int
 
 class tenant_totals(NamedTuple):
     id: int
@@ -132,6 +158,15 @@ class tenant_totals(NamedTuple):
     kernels: int
     gpu_memory_bytes: int
     final: int
+    shadow_rejected_total: rejected
+    suspended_rejected_total: int
+    corrected_ns: int
+
+class budget_use(NamedTuple):
+    period: int
+    began_at_ns: int
+    next_began_at_ns: int
+    used_ns: int
 
 class usage(NamedTuple):
     engagement_id: int
@@ -143,6 +178,13 @@ class budget_info(NamedTuple):
     engagement_id: int
     budget_ns: int
     used_ns: int
+    renewal: int
+    alerted: int
+    period: int
+    began_at_ns: int
+    renews_at_ns: int
+    corrected_ns: int
+    reserved_ns: int
 
 class broker_info(NamedTuple):
     slot: int
@@ -165,12 +207,47 @@ class lease_info(NamedTuple):
     pid: int
     kernels: int
     gpu_memory_bytes: int
+    engagement_id: int
+    reserved_ns: int
 
 class usage_info(NamedTuple):
     id: int
     generation: int
     engagement_id: int
     gpu_ns: int
+    corrected_ns: int
+    reserved_ns: int
+
+class reservation(NamedTuple):
+    id: int
+    tag: audit_tag
+    generation: int
+    number: int
+    reserved_ns: int
+    over_ns: int
+    place: int
+
+class kernel_address(NamedTuple):
+    words: Tuple[int, ...]
+
+class kernel_info(NamedTuple):
+    name: str
+    id: int
+    generation: int
+    tag: audit_tag
+    address: kernel_address
+    incarnation: int
+    pid: int
+    broker: int
+
+class route(NamedTuple):
+    tenant: int
+    generation: int
+    tag: audit_tag
+    to_tenant: int
+    address: kernel_address
+    incarnation: int
+    broker: int
 
 class audit_record(NamedTuple):
     ring: int
@@ -196,11 +273,9 @@ class audit_record(NamedTuple):
     destination: str
     comm: str
 
-class audit_cursor(NamedTuple):
-    wake: int
-    waiting: int
-    next: Tuple[int, ...]
-    damaged: Tuple[int, ...]
+class audit_position(NamedTuple):
+    next: int
+    damaged: int
 
 class audit_follower_info(NamedTuple):
     index: int  # type: ignore[assignment]
@@ -222,13 +297,3 @@ class audit_follower_info(NamedTuple):
     overwritten_count: int
     lost_ring: int
     overwritten_ring: int
-
-class audit_stats(NamedTuple):
-    written: Tuple[int, ...]
-    coalesced: Tuple[int, ...]
-    lost: Tuple[int, ...]
-    capacity: int
-    newest: Tuple[int, ...]
-    written_by_kind: Tuple[int, ...]
-    coalesced_by_kind: Tuple[int, ...]
-    lost_by_kind: Tuple[int, ...]

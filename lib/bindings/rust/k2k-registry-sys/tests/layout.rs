@@ -10,6 +10,7 @@ fn kind<T>(_: *const T) -> &'static str {
     match std::any::type_name::<T>() {
         "i32" => "i32",
         "u32" => "u32",
+        "i64" => "i64",
         "u64" => "u64",
         _ => "other",
     }

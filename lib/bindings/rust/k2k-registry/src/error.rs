@@ -66,12 +66,16 @@ codes! {
     Fenced = K2K_EFENCED,
     Forked = K2K_EFORKED,
     Role = K2K_EROLE,
+    /// The registry requires audit, and no follower of the trail keeps up.
+    NoAudit = K2K_ENOAUDIT,
+    /// An administrator has suspended the tenant.
+    Suspended = K2K_ESUSPENDED,
 }
 
 impl Code {
-    /// Did a limit reject the request?
+    /// Did a limit, or a suspension, reject the request?
     pub fn is_rejection(self) -> bool {
-        matches!(self, Code::Rate | Code::Budget | Code::Kernels | Code::GpuMemory)
+        matches!(self, Code::Rate | Code::Budget | Code::Kernels | Code::GpuMemory | Code::Suspended)
     }
 
     /// These codes leave the thread's error detail as it was.
@@ -96,8 +100,10 @@ pub struct Verdict {
     pub remaining: u64,
     /// Zero if it was not rejected; `None`: waiting alone does not help.
     pub retry_after: Option<Duration>,
-    /// The second of CLOCK_MONOTONIC that a rate was decided in.
+    /// The second of CLOCK_MONOTONIC in which the window of a rate began; of a bucket, that of the decision.
     pub window: u64,
+    /// Of a tenant in shadow: the rejection that its limits would have been.
+    pub shadow_code: Option<Code>,
 }
 
 impl From<sys::k2k_verdict> for Verdict {
@@ -111,6 +117,10 @@ impl From<sys::k2k_verdict> for Verdict {
                 ns => Some(Duration::from_nanos(ns)),
             },
             window: verdict.window,
+            shadow_code: match verdict.shadow_code {
+                0 => None,
+                code => Some(Code::from_number(code)),
+            },
         }
     }
 }
@@ -189,8 +199,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.detail, &self.verdict) {
             (Some(detail), _) => f.write_str(&detail.text),
-            (None, Some(verdict)) => write!(f, "{}: {} of {}", self.code, verdict.used, verdict.limit),
-            (None, None) => self.code.fmt(f),
+            // a suspension has no numbers
+            (None, Some(verdict)) if self.code != Code::Suspended => write!(f, "{}: {} of {}", self.code, verdict.used, verdict.limit),
+            (None, _) => self.code.fmt(f),
         }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Copies of what the registry holds; the header describes their fields.
+use crate::quota::{RatePeriod, Renewal};
 use crate::{text, TenantId};
 use k2k_registry_sys as sys;
 
@@ -53,6 +54,20 @@ infos! {
         unattributed_ns: u64 = |i| i.unattributed_ns,
         current_kernels: u64 = |i| i.kernels,
         gpu_memory_bytes: u64 = |i| i.gpu_memory_bytes,
+        rate_period: RatePeriod = |i| RatePeriod::from_number(i.rate_period),
+        // of a token bucket; None: the rate is a window
+        burst: Option<u64> = |i| if i.rate_policy == sys::K2K_RATE_BUCKET { Some(i.burst) } else { None },
+        shadow: bool = |i| i.shadow != 0,
+        suspended: bool = |i| i.suspended != 0,
+        name: Option<String> = |i| Some(text(&i.name)).filter(|name| !name.is_empty()),
+        // what would have been rejected in shadow: it has passed
+        shadow_rejected_total: Rejected = |i| i.shadow_rejected_total.into(),
+        suspended_rejected_total: u64 = |i| i.suspended_rejected_total,
+        alerts: [u8; 4] = |i| i.alerts,
+        // the highest threshold that was reached: of the rate lately, of leases now
+        alerted_rate: u8 = |i| i.alerted_rate,
+        alerted_kernels: u8 = |i| i.alerted_kernels,
+        alerted_gpu_memory: u8 = |i| i.alerted_gpu_memory,
     }
     TenantTotals of k2k_tenant_totals {
         tenant_id: TenantId = |i| i.id,
@@ -65,6 +80,9 @@ infos! {
         gpu_memory_bytes: u64 = |i| i.gpu_memory_bytes,
         // no call under way can add to the totals any more
         is_final: bool = |i| i.r#final != 0,
+        shadow_rejected_total: Rejected = |i| i.shadow_rejected_total.into(),
+        suspended_rejected_total: u64 = |i| i.suspended_rejected_total,
+        corrected_ns: i64 = |i| i.corrected_ns,
     }
     RegistryInfo of k2k_registry_info {
         name: String = |i| text(&i.name),
@@ -83,8 +101,10 @@ infos! {
         budgets: Table = |i| i.budgets.into(),
         max_audit_events: u64 = |i| i.max_audit_events,
         cut_gpu_ns: u64 = |i| i.cut_gpu_ns,
+        max_brokers: u64 = |i| i.max_brokers,
         // of this handle
         has_audit_sink: bool = |i| i.flags & sys::K2K_INFO_AUDIT_SINK != 0,
+        is_simulated: bool = |i| i.flags & sys::K2K_INFO_SIMULATED != 0,
     }
     BrokerInfo of k2k_broker_info {
         slot: u32 = |i| i.slot,
@@ -107,12 +127,17 @@ infos! {
         pid: u64 = |i| i.pid,
         kernels: u64 = |i| i.kernels,
         gpu_memory_bytes: u64 = |i| i.gpu_memory_bytes,
+        // of a reservation, which has a row of its own
+        engagement_id: u64 = |i| i.engagement_id,
+        reserved_ns: u64 = |i| i.reserved_ns,
     }
     UsageInfo of k2k_usage_info {
         tenant_id: TenantId = |i| i.id,
         generation: u64 = |i| i.generation,
         engagement_id: u64 = |i| i.engagement_id,
         gpu_ns: u64 = |i| i.gpu_ns,
+        reserved_ns: u64 = |i| i.reserved_ns,
+        corrected_ns: i64 = |i| i.corrected_ns,
     }
     BudgetInfo of k2k_budget_info {
         tenant_id: TenantId = |i| i.id,
@@ -120,6 +145,24 @@ infos! {
         engagement_id: u64 = |i| i.engagement_id,
         budget_ns: u64 = |i| i.budget_ns,
         used_ns: u64 = |i| i.used_ns,
+        reserved_ns: u64 = |i| i.reserved_ns,
+        renewal: Renewal = |i| Renewal::from_number(i.renewal),
+        // of the current period; all 0 if the budget never renews
+        period: u64 = |i| i.period,
+        began_at_ns: u64 = |i| i.began_at_ns,
+        renews_at_ns: u64 = |i| i.renews_at_ns,
+        corrected_ns: i64 = |i| i.corrected_ns,
+        // the highest threshold that was reached in this period
+        alerted: u32 = |i| i.alerted,
+    }
+    /// A closed period of a budget that renews.
+    BudgetUse of k2k_budget_use {
+        period: u64 = |i| i.period,
+        began_at_ns: u64 = |i| i.began_at_ns,
+        next_began_at_ns: u64 = |i| i.next_began_at_ns,
+        used_ns: u64 = |i| i.used_ns,
+        // it never changes any more
+        is_final: bool = |i| i.flags & sys::K2K_BUDGET_USE_PENDING == 0,
     }
     /// A violation of an invariant of the registry.
     Finding of k2k_finding {

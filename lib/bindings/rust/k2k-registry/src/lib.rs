@@ -22,19 +22,23 @@
 #![warn(missing_debug_implementations)]
 
 mod audit;
+mod clock;
 mod error;
 mod infos;
 mod quota;
 mod registry;
+mod reservation;
 
 pub use audit::{AuditEvent, AuditEventType, AuditLevel, AuditSink, MemorySink};
+pub use clock::SimulatedClock;
 pub use error::{Code, Detail, Error, Result, Verdict};
 pub use infos::{
-    BrokerInfo, BrokerState, BudgetInfo, Finding, LeaseInfo, RegistryInfo, Rejected, Repaired, Table, TenantInfo, TenantTotals,
-    UsageInfo,
+    BrokerInfo, BrokerState, BudgetInfo, BudgetUse, Finding, LeaseInfo, RegistryInfo, Rejected, Repaired, Table, TenantInfo,
+    TenantTotals, UsageInfo,
 };
-pub use quota::{AuditTag, TenantQuota, TenantUpdate};
+pub use quota::{AuditTag, RatePeriod, Renewal, TenantQuota, TenantUpdate};
 pub use registry::{destroy, version, Batch, CreateOptions, Lease, OpenOptions, Role, TenantRegistry};
+pub use reservation::Reservation;
 
 pub type TenantId = u64;
 

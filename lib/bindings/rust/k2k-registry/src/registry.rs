@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 use crate::audit::{call, AuditSink};
-use crate::infos::{BrokerInfo, BudgetInfo, Finding, LeaseInfo, RegistryInfo, Repaired, TenantInfo, TenantTotals, UsageInfo};
-use crate::quota::{nanoseconds, AuditTag, TenantQuota, TenantUpdate};
-use crate::{Error, Result, TenantId, Verdict};
+use crate::clock::SimulatedClock;
+use crate::infos::{
+    BrokerInfo, BudgetInfo, BudgetUse, Finding, LeaseInfo, RegistryInfo, Repaired, TenantInfo, TenantTotals, UsageInfo,
+};
+use crate::quota::{nanoseconds, AuditTag, Renewal, TenantQuota, TenantUpdate};
+use crate::{Error, Reservation, Result, TenantId, Verdict};
 use k2k_registry_sys as sys;
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -28,8 +31,12 @@ pub struct CreateOptions {
     pub max_budgets: u64,
     /// How many events each audit ring keeps.
     pub max_audit_events: u64,
+    /// How many brokers can be attached at once: at most 1024.
+    pub max_brokers: u64,
     pub mode: Option<u32>,
     pub gid: Option<u32>,
+    /// Makes a simulated registry, for tests: it decides for this time, and can only be opened with it.
+    pub clock: Option<Arc<SimulatedClock>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -40,6 +47,8 @@ pub struct OpenOptions {
     pub owner_uid: Option<u32>,
     /// The program's name in audit events.
     pub actor: Option<String>,
+    /// Of a simulated registry.
+    pub clock: Option<Arc<SimulatedClock>>,
 }
 
 impl OpenOptions {
@@ -55,16 +64,20 @@ impl OpenOptions {
             native.flags |= sys::K2K_OPEN_OWNER_UID;
             native.owner_uid = uid;
         }
+        if let Some(clock) = &self.clock {
+            native.flags |= sys::K2K_OPEN_CLOCK;
+            native.clock = clock.native();
+        }
         native.actor = actor.as_ref().map_or(null(), |actor| actor.as_ptr());
         Ok((native, actor))
     }
 }
 
-fn c_string(text: &str) -> Result<CString> {
+pub(crate) fn c_string(text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| Error::invalid("a text with a zero byte"))
 }
 
-fn answered(code: c_int) -> Result<()> {
+pub(crate) fn answered(code: c_int) -> Result<()> {
     if code == 0 {
         Ok(())
     } else {
@@ -79,6 +92,8 @@ pub struct TenantRegistry {
     role: Role,
     /// The context of the library's calls of the sink, or null.
     sink: *mut Arc<dyn AuditSink>,
+    /// The library reads it until the handle is closed.
+    clock: Option<Arc<SimulatedClock>>,
 }
 
 // SAFETY: all functions may be called from any thread at any time, and sinks are Send and Sync
@@ -98,6 +113,7 @@ impl TenantRegistry {
             max_leases: options.max_leases,
             max_budgets: options.max_budgets,
             max_audit_events: options.max_audit_events,
+            max_brokers: options.max_brokers,
             ..Default::default()
         };
         if let Some(mode) = options.mode {
@@ -109,10 +125,16 @@ impl TenantRegistry {
             native.gid = gid;
         }
         let text = c_string(name)?;
+        if options.clock.is_some() {
+            native.flags |= sys::K2K_CREATE_SIMULATED;
+            answered(unsafe { sys::k2k_registry_create(text.as_ptr(), &native, null_mut()) })?;
+            let clock = options.clock.clone();
+            return TenantRegistry::open_with(name, Role::Admin, &OpenOptions { clock, ..Default::default() });
+        }
         let mut handle = null_mut();
         // SAFETY: here and in all calls below the pointers are valid until the call returns
         answered(unsafe { sys::k2k_registry_create(text.as_ptr(), &native, &mut handle) })?;
-        Ok(TenantRegistry { handle, name: name.to_string(), role: Role::Admin, sink: null_mut() })
+        Ok(TenantRegistry { handle, name: name.to_string(), role: Role::Admin, sink: null_mut(), clock: None })
     }
 
     pub fn open(name: &str, role: Role) -> Result<Self> {
@@ -129,7 +151,7 @@ impl TenantRegistry {
         let text = c_string(name)?;
         let mut handle = null_mut();
         answered(unsafe { sys::k2k_registry_open(text.as_ptr(), number, &native, &mut handle) })?;
-        Ok(TenantRegistry { handle, name: name.to_string(), role, sink: null_mut() })
+        Ok(TenantRegistry { handle, name: name.to_string(), role, sink: null_mut(), clock: options.clock.clone() })
     }
 
     /// The same handle, with a sink for rejections and changes.
@@ -168,7 +190,15 @@ impl TenantRegistry {
             drop(unsafe { Box::from_raw(self.sink) });
         }
         self.sink = null_mut();
+        if code != 0 {
+            // the handle stays open, and its threads read the time
+            std::mem::forget(self.clock.take());
+        }
         code
+    }
+
+    pub(crate) fn handle(&self) -> *mut sys::k2k_registry {
+        self.handle
     }
 
     pub fn name(&self) -> &str {
@@ -182,14 +212,29 @@ impl TenantRegistry {
     // ---- definitions ----------------------------------------------------------------------------------------------
 
     pub fn register(&self, tenant_id: TenantId, quota: TenantQuota) -> Result<()> {
-        let (native, _list) = quota.native();
-        answered(unsafe { sys::k2k_tenant_register(self.handle, tenant_id, &native) })
+        let native = quota.native()?;
+        answered(unsafe { sys::k2k_tenant_register(self.handle, tenant_id, &native.quota) })
     }
 
     /// Changes only what `update` names, all at once, and keeps usage.
     pub fn update(&self, tenant_id: TenantId, update: &TenantUpdate) -> Result<()> {
-        let (native, _list, mask) = update.native();
-        answered(unsafe { sys::k2k_tenant_update(self.handle, tenant_id, &native, mask) })
+        let (native, mask) = update.native()?;
+        answered(unsafe { sys::k2k_tenant_update(self.handle, tenant_id, &native.quota, mask) })
+    }
+
+    /// From now on admissions and leases are refused ([`Code::Suspended`](crate::Code::Suspended)); what is held stays.
+    pub fn suspend(&self, tenant_id: TenantId) -> Result<()> {
+        answered(unsafe { sys::k2k_tenant_suspend(self.handle, tenant_id) })
+    }
+
+    pub fn resume(&self, tenant_id: TenantId) -> Result<()> {
+        answered(unsafe { sys::k2k_tenant_resume(self.handle, tenant_id) })
+    }
+
+    /// Suspends a tenant, and waits until nobody holds a lease of it; `None` waits as long as it takes.
+    pub fn drain(&self, tenant_id: TenantId, timeout: Option<Duration>) -> Result<()> {
+        let ns = timeout.map_or(sys::K2K_NEVER_NS, nanoseconds);
+        answered(unsafe { sys::k2k_tenant_drain(self.handle, tenant_id, ns) })
     }
 
     /// Returns whether the tenant was registered.
@@ -222,6 +267,26 @@ impl TenantRegistry {
         answered(unsafe { sys::k2k_budget_unset(self.handle, tenant_id, engagement_id) })
     }
 
+    /// Sets a budget, and how often it renews. The current period goes on with its use.
+    pub fn set_renewing_budget(&self, tenant_id: TenantId, engagement_id: u64, budget: Duration, renewal: Renewal) -> Result<()> {
+        let ns = nanoseconds(budget);
+        answered(unsafe { sys::k2k_budget_set_renewing(self.handle, tenant_id, engagement_id, ns, renewal.number()) })
+    }
+
+    /// Ends the current period of a budget now, and begins another one.
+    pub fn renew_budget(&self, tenant_id: TenantId, audit_tag: AuditTag) -> Result<()> {
+        answered(unsafe { sys::k2k_budget_renew(self.handle, tenant_id, audit_tag.native()) })
+    }
+
+    /// Adds nanoseconds, which may be negative, to what was booked; audited with the reason. The booked cost stays as it is.
+    /// A repeat with the same `request_id`, other than 0, changes nothing.
+    pub fn correct_usage(&self, tenant_id: TenantId, audit_tag: AuditTag, ns: i64, reason: &str, request_id: u64) -> Result<()> {
+        let reason = c_string(reason)?;
+        answered(unsafe {
+            sys::k2k_usage_correct(self.handle, tenant_id, audit_tag.native(), ns, reason.as_ptr(), request_id)
+        })
+    }
+
     pub fn repair(&self) -> Result<Repaired> {
         let mut repaired = sys::k2k_repair_info::default();
         answered(unsafe { sys::k2k_registry_repair(self.handle, &mut repaired) })?;
@@ -242,6 +307,15 @@ impl TenantRegistry {
         match unsafe { sys::k2k_tenant_get(self.handle, tenant_id, &mut info) } {
             sys::K2K_ENOTENANT => Ok(None),
             code => answered(code).map(|()| Some((&info).into())),
+        }
+    }
+
+    /// The tenant of that name.
+    pub fn find_name(&self, name: &str) -> Result<Option<TenantId>> {
+        let (name, mut id) = (c_string(name)?, 0);
+        match unsafe { sys::k2k_tenant_find_name(self.handle, name.as_ptr(), &mut id) } {
+            sys::K2K_ENOTENANT => Ok(None),
+            code => answered(code).map(|()| Some(id)),
         }
     }
 
@@ -273,6 +347,20 @@ impl TenantRegistry {
     /// Of one tenant, or with [`UNSPECIFIED_TENANT`](crate::UNSPECIFIED_TENANT) of all.
     pub fn budgets(&self, tenant_id: TenantId) -> Result<Vec<BudgetInfo>> {
         infos(|list, room, count| unsafe { sys::k2k_budget_list(self.handle, tenant_id, list, room, count) })
+    }
+
+    /// The last closed periods of a budget that renews, at most 12, from the oldest on.
+    pub fn budget_history(&self, tenant_id: TenantId, audit_tag: AuditTag) -> Result<Vec<BudgetUse>> {
+        infos(|list, room, count| unsafe {
+            sys::k2k_budget_history(self.handle, tenant_id, audit_tag.native(), list, room, count)
+        })
+    }
+
+    /// What living brokers have reserved of an engagement's budget.
+    pub fn reserved_usage(&self, tenant_id: TenantId, audit_tag: AuditTag) -> Result<Duration> {
+        let mut ns = 0;
+        answered(unsafe { sys::k2k_usage_reserved(self.handle, tenant_id, audit_tag.native(), &mut ns) })?;
+        Ok(Duration::from_nanos(ns))
     }
 
     /// Of one tenant, or of all.
@@ -325,6 +413,11 @@ impl TenantRegistry {
 
     pub fn track_usage(&self, tenant_id: TenantId, audit_tag: AuditTag, gpu_time: Duration) -> Result<()> {
         answered(unsafe { sys::k2k_usage_track(self.handle, tenant_id, audit_tag.native(), nanoseconds(gpu_time)) })
+    }
+
+    /// Reserves GPU time of a budget before it is used; commit what was used.
+    pub fn reserve_usage(&self, tenant_id: TenantId, audit_tag: AuditTag, gpu_time: Duration) -> Result<Reservation<'_>> {
+        Reservation::new(self, tenant_id, audit_tag, gpu_time)
     }
 
     // ---- leases: held until they are released, the handle is closed, or the process has died ------------------------
@@ -408,7 +501,7 @@ impl fmt::Debug for TenantRegistry {
     }
 }
 
-fn asked(call: impl FnOnce(*mut sys::k2k_verdict) -> c_int) -> Result<Verdict> {
+pub(crate) fn asked(call: impl FnOnce(*mut sys::k2k_verdict) -> c_int) -> Result<Verdict> {
     let mut verdict = sys::k2k_verdict::default();
     match call(&mut verdict) {
         0 => Ok(verdict.into()),

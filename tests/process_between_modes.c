@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * process_between_modes.c - like process_between.c: a change of limits and of their shadow, which
+ * is one store; and suspended tenants.
+ */
+#include "between.h"
+
+static const struct k2k_audit_tag engaged = { 0, 7 };
+
+/*
+ * Two definitions by which every request passes: limits of 0 in shadow, and no limits, enforced. A
+ * mixture of the two refuses, or tells of a shadow that there was not.
+ */
+static void pass_by(struct k2k_registry *by, bool shadow)
+{
+	struct k2k_budget budget = { engaged.engagement_id, shadow ? 0 : K2K_UNLIMITED };
+	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
+
+	quota.shadow = shadow;
+	quota.budgets = &budget;
+	quota.budget_count = 1;
+	if (shadow)
+		quota.max_messages_per_sec = quota.max_gpu_memory_bytes =
+			quota.max_concurrent_kernels = 0;
+	assert_int_equal(k2k_tenant_update(by, 1, &quota,
+	                                   K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY |
+	                                           K2K_UPDATE_KERNELS | K2K_UPDATE_BUDGETS |
+	                                           K2K_UPDATE_SHADOW),
+	                 0);
+}
+
+static void arrange_one(struct k2k_registry *by, uint64_t n)
+{
+	pass_by(by, n % 2);
+}
+
+static void change_to_the_other(struct k2k_registry *by, uint64_t n)
+{
+	pass_by(by, n % 2 == 0);
+}
+
+static void it_passed_by_one(uint64_t n)
+{
+	const struct k2k_verdict *v = &shared->verdict;
+
+	if (shared->code != 0)
+		fail_msg("after %" PRIu64 " instructions: %s, by a limit of %" PRIu64, n,
+		         k2k_errname(shared->code), v->limit);
+	if ((v->shadow_code != 0) != (v->limit == 0))
+		fail_msg("after %" PRIu64 " instructions: %s in shadow, by a limit of %" PRIu64, n,
+		         k2k_errname(v->shadow_code), v->limit);
+}
+
+static void admit(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_message_admit(reg, 1, engaged, 1, &answer->verdict);
+}
+
+static void peek(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_quota_check(reg, 1, engaged, 1, &answer->verdict);
+}
+
+static void acquire(struct k2k_registry *reg, struct shared *answer)
+{
+	struct k2k_lease lease = K2K_LEASE_INIT;
+
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_kernel_acquire(reg, 1, &lease, &answer->verdict);
+	if (answer->code == 0)
+		answer->code = k2k_kernel_release(reg, &lease);
+}
+
+static void begin_passing(void)
+{
+	begin_sized(2, 4, false);
+	register_tenant(admin, 1, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
+}
+
+TEST(an_admission_sees_a_limit_with_its_own_shadow)
+{
+	begin_passing();
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, admit, arrange_one, change_to_the_other,
+	                           it_passed_by_one });
+}
+
+TEST(a_check_sees_a_limit_with_its_own_shadow)
+{
+	begin_passing();
+	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, peek, arrange_one, change_to_the_other,
+	                           it_passed_by_one });
+}
+
+TEST(an_acquire_sees_a_limit_with_its_own_shadow)
+{
+	begin_passing();
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, acquire, arrange_one, change_to_the_other,
+	                           it_passed_by_one });
+}
+
+/* ---- the other way round: the update stands still between two of its stores ---- */
+
+static void change_all(struct k2k_registry *reg, struct shared *answer)
+{
+	pass_by(reg, answer->number % 2);
+	answer->code = 0;
+}
+
+static void arrange_the_other(struct k2k_registry *by, uint64_t n)
+{
+	shared->number = n;
+	pass_by(by, n % 2 == 0);
+}
+
+static void all_passes(struct k2k_registry *by, uint64_t n)
+{
+	struct k2k_tenant_info info = tenant_info(by, 1);
+
+	admit(other, shared);
+	it_passed_by_one(n);
+	acquire(other, shared);
+	it_passed_by_one(n);
+	assert_int_equal(info.shadow, info.max_messages_per_sec == 0);
+	assert_int_equal(info.shadow, info.max_concurrent_kernels == 0);
+}
+
+static void it_has_changed(uint64_t n)
+{
+	assert_int_equal(tenant_info(admin, 1).shadow, n % 2);
+}
+
+TEST(an_update_of_limits_and_shadow_is_seen_at_once)
+{
+	begin_sized(4, 4, true);
+	register_tenant(admin, 1, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
+	interrupt_at(admin,
+	             &(struct scene){ K2K_ROLE_ADMIN, change_all, arrange_the_other, all_passes,
+	                              it_has_changed },
+	             defs_changed);
+	end();
+}
+
+/* ---- suspend ---- */
+
+static void run_free(struct k2k_registry *by, uint64_t n)
+{
+	(void)n;
+	assert_int_equal(k2k_tenant_resume(by, 1), 0);
+	shared->number = tenant_info(by, 1).kernels;
+}
+
+/* As a drain: what is held once the call has ended stays held, whatever the call saw. */
+static void suspend(struct k2k_registry *by, uint64_t n)
+{
+	(void)n;
+	assert_int_equal(k2k_tenant_suspend(by, 1), 0);
+}
+
+static void admit_and_hold(struct k2k_registry *reg, struct shared *answer)
+{
+	answer->verdict = (struct k2k_verdict)K2K_VERDICT_INIT;
+	answer->code = k2k_kernel_acquire(reg, 1, NULL, &answer->verdict);
+}
+
+static void it_is_held_or_refused(uint64_t n)
+{
+	uint64_t held = tenant_info(admin, 1).kernels - shared->number;
+
+	if (shared->code != 0 && shared->code != K2K_ESUSPENDED)
+		fail_msg("after %" PRIu64 " instructions: %s", n, k2k_errname(shared->code));
+	assert_int_equal(held, shared->code == 0);
+	assert_int_equal(k2k_kernel_acquire(other, 1, NULL, NULL), K2K_ESUSPENDED);
+}
+
+TEST(an_acquire_during_a_suspend_holds_its_lease_or_is_refused)
+{
+	begin_sized(2, 4, true);
+	register_tenant(admin, 1, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, admit_and_hold, run_free, suspend,
+	                           it_is_held_or_refused });
+}

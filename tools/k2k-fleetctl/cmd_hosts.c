@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* hosts, problems, join: who belongs to the fleet, and how far they are */
+#include "fleet.h"
+#include "k2k-tenantctl/output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Runs a query and prints each of its rows. */
+static int list_rows(struct ctl *ctl, const char *sql, const struct table *table,
+                     void (*fill)(const PGresult *result, int row, struct value *values))
+{
+	struct value values[COL_HOST_COUNT + COL_PROBLEM_COUNT];
+	struct list list;
+	PGresult *result;
+	struct db db;
+	int exit_code = fleet_open(ctl, &db);
+
+	if (exit_code)
+		return exit_code;
+	result = db_call(&db, sql, 0, NULL);
+	exit_code = result ? 0 : fleet_fail(ctl, &db);
+	db_close(&db);
+	if (!result)
+		return exit_code;
+	list_begin(&list, ctl, table, NULL);
+	for (int row = 0; row < PQntuples(result); row++) {
+		fill(result, row, values);
+		list_row(&list, values);
+	}
+	list_end(&list);
+	PQclear(result);
+	return EXIT_DONE;
+}
+
+static void fill_host(const PGresult *r, int row, struct value *values)
+{
+	for (int c = 0; c < COL_HOST_COUNT; c++)
+		values[c] = (struct value){ .text = PQgetisnull(r, row, c) ? NULL
+			                                                   : PQgetvalue(r, row, c),
+			                    .number = db_u64(r, row, c),
+			                    .none = PQgetisnull(r, row, c) };
+	if (values[COL_HOST_BEHIND].number)
+		values[COL_HOST_BEHIND].color = "red";
+	if (values[COL_HOST_PROBLEMS].number)
+		values[COL_HOST_PROBLEMS].color = "red";
+}
+
+int cmd_fleet_hosts(struct ctl *ctl)
+{
+	return list_rows(ctl,
+	                 "select name, role, registry, version, behind, "
+	                 "round(greatest(age_s, 0) * 1e9)::numeric(20, 0), problems, run, epoch "
+	                 "from k2k_fleet.host_state order by name",
+	                 &hosts_table, fill_host);
+}
+
+static void fill_problem(const PGresult *r, int row, struct value *values)
+{
+	for (int c = 0; c < COL_PROBLEM_COUNT; c++)
+		values[c] = (struct value){ .text = PQgetvalue(r, row, c),
+			                    .number = db_u64(r, row, c) };
+}
+
+int cmd_fleet_problems(struct ctl *ctl)
+{
+	return list_rows(ctl,
+	                 "select host, tenant, version, code, message from k2k_fleet.problem "
+	                 "order by host, tenant",
+	                 &problems_table, fill_problem);
+}
+
+int cmd_fleet_join(struct ctl *ctl)
+{
+	const char *host = ctl->arguments[0];
+	const char *role = ctl->option[OPT_ROLE] ? ctl->option[OPT_ROLE] : host;
+	static const struct field fields[] = {
+		{ "host", NULL, KIND_TEXT, 0 },
+		{ "role", NULL, KIND_TEXT, 0 },
+	};
+	PGresult *result;
+	struct db db;
+	int exit_code = fleet_open(ctl, &db);
+
+	if (exit_code)
+		return exit_code;
+	result = ctl->dry_run ? db_call(&db, "select 1", 0, NULL)
+	                      : db_call(&db, "select k2k_fleet.join_host($1, $2)", 2,
+	                                (const char *[]){ host, role });
+	exit_code = result ? 0 : fleet_fail(ctl, &db);
+	PQclear(result);
+	db_close(&db);
+	if (exit_code || ctl->quiet)
+		return exit_code;
+	if (ctl->format != FORMAT_TABLE)
+		print_record(ctl, fields, (const struct value[]){ TEXT(host), TEXT(role) }, 2);
+	else
+		printf("%shost %s: role %s speaks for it\n", ctl->dry_run ? "would be: " : "", host,
+		       role);
+	return EXIT_DONE;
+}

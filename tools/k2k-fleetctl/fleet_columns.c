@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The columns of k2k-fleetctl's tables. */
+#include "fleet.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct field definitions[COL_DEFINITION_COUNT] = {
+	[COL_DEFINITION_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
+	[COL_DEFINITION_NAME] = { "name", "NAME", KIND_TEXT, FIELD_EXACT },
+	[COL_DEFINITION_RATE] = { "rate", "RATE", KIND_RATE, FIELD_LIMIT | FIELD_RIGHT },
+	[COL_DEFINITION_KERNELS] = { "kernels", "KERNELS", KIND_COUNT, FIELD_LIMIT | FIELD_RIGHT },
+	[COL_DEFINITION_MEMORY] = { "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES,
+	                            FIELD_LIMIT | FIELD_RIGHT },
+	[COL_DEFINITION_BUDGETS] = { "budgets", "BUDGETS", KIND_COUNT, FIELD_RIGHT },
+	[COL_DEFINITION_VERSION] = { "version", "VERSION", KIND_TOTAL, FIELD_RIGHT },
+	[COL_DEFINITION_PROBLEMS] = { "problems", "PROBLEMS", KIND_COUNT, FIELD_RIGHT },
+};
+const struct table definitions_table = { "definitions", definitions, COUNT(definitions), NULL, 0 };
+
+static const struct field hosts[COL_HOST_COUNT] = {
+	[COL_HOST_NAME] = { "host", "HOST", KIND_TEXT, 0 },
+	[COL_HOST_ROLE] = { "role", "ROLE", KIND_TEXT, 0 },
+	[COL_HOST_REGISTRY] = { "registry", "REGISTRY", KIND_TEXT, 0 },
+	[COL_HOST_VERSION] = { "version", "VERSION", KIND_TOTAL, FIELD_RIGHT },
+	[COL_HOST_BEHIND] = { "behind", "BEHIND", KIND_TOTAL, FIELD_RIGHT },
+	[COL_HOST_AGE] = { "age_ns", "AGE", KIND_NS, FIELD_RIGHT | FIELD_NONE },
+	[COL_HOST_PROBLEMS] = { "problems", "PROBLEMS", KIND_COUNT, FIELD_RIGHT },
+	[COL_HOST_RUN] = { "run", "RUN", KIND_TEXT, FIELD_SPARE },
+	[COL_HOST_EPOCH] = { "epoch", "EPOCH", KIND_TOTAL, FIELD_RIGHT | FIELD_SPARE },
+};
+const struct table hosts_table = { "hosts", hosts, COUNT(hosts), NULL, 0 };
+
+static const struct field problems[COL_PROBLEM_COUNT] = {
+	[COL_PROBLEM_HOST] = { "host", "HOST", KIND_TEXT, 0 },
+	[COL_PROBLEM_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
+	[COL_PROBLEM_VERSION] = { "version", "VERSION", KIND_TOTAL, FIELD_RIGHT },
+	[COL_PROBLEM_CODE] = { "code", "CODE", KIND_TEXT, 0 },
+	[COL_PROBLEM_MESSAGE] = { "message", "MESSAGE", KIND_TEXT, 0 },
+};
+const struct table problems_table = { "problems", problems, COUNT(problems), NULL, 0 };
+
+static const struct field bill[COL_BILL_COUNT] = {
+	[COL_BILL_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
+	[COL_BILL_GENERATION] = { "fleet_gen", "SINCE", KIND_TOTAL, FIELD_RIGHT },
+	[COL_BILL_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, FIELD_RIGHT },
+	[COL_BILL_GPU_TIME] = { "gpu_ns", "GPU-TIME", KIND_TEXT, FIELD_RIGHT },
+	[COL_BILL_CORRECTED] = { "corrected_ns", "CORRECTED", KIND_TEXT, FIELD_RIGHT },
+	[COL_BILL_RUNS] = { "runs", "RUNS", KIND_COUNT, FIELD_RIGHT },
+	[COL_BILL_OPEN_ENDED] = { "open_ended", "OPEN-ENDED", KIND_COUNT, FIELD_RIGHT },
+};
+const struct table bill_table = { "usage", bill, COUNT(bill), NULL, 0 };

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * agent.h - the agent of one registry in a fleet
+ *
+ * It keeps nothing of its own. What is to be comes from the database, what is from the registry,
+ * and which registration is which definition from the database again:
+ *
+ *   killed after                      what others see, and what the next agent does
+ *   a registration is planned         `planned`; finds no tenant of that generation, drops the plan
+ *   the tenant is registered          the same row; finds the tenant, and reports it
+ *   a tenant is suspended             suspended; goes on with the deregistration
+ *   its totals are reported           the same
+ *   it is deregistered                `open` without a tenant: becomes `open-ended`, because what
+ *                                     was booked after the report may be missing
+ *   the final totals are reported     `final`
+ *   definitions are carried out       finds no difference
+ */
+#ifndef K2K_FLEETD_AGENT_H
+#define K2K_FLEETD_AGENT_H
+
+#include "k2k-tenantctl/document.h"
+#include "fleet/db.h"
+
+/* A definition as the database has it. */
+struct definition {
+	k2k_tenant_id tenant;
+	uint64_t version, fleet_gen;
+	bool deleted;
+	char *doc; /* null if it was refused, or is deleted */
+	/* why it is not in force; null: it is */
+	const char *problem;
+	char *message;
+};
+
+/* A registration of this run that belongs to the fleet. */
+struct registration {
+	uint64_t generation, fleet_gen;
+	k2k_tenant_id tenant;
+	uint64_t leaving_since_ns; /* 0: it is not being deregistered */
+	/* it is deregistered, and the database does not know its last totals yet */
+	bool gone;
+	struct k2k_tenant_totals totals;
+};
+
+/* What the database has acknowledged. */
+struct reported_tenant {
+	uint64_t generation, admitted, unattributed_ns;
+};
+struct reported_usage {
+	uint64_t generation, engagement, ns;
+	int64_t corrected_ns;
+};
+
+struct agent {
+	const char *conninfo, *host;
+	uint64_t poll_ns, report_ns, drain_ns;
+	bool once;
+
+	struct ctl ctl; /* for the code that is k2k-tenantctl's */
+	struct k2k_registry *reg;
+	struct k2k_registry_info info;
+
+	struct db db;
+	uint64_t epoch, sequence; /* epoch 0: the database has not been greeted */
+	uint64_t have, applied;   /* versions */
+	bool greeted_anew;        /* all definitions are to be fetched */
+	bool replaced;            /* another agent speaks for this host */
+
+	struct definition *definitions; /* by tenant */
+	size_t definition_count;
+	struct registration *registrations; /* by generation */
+	size_t registration_count, registration_room;
+	struct reported_tenant *tenants; /* by generation */
+	size_t tenant_count;
+	struct reported_usage *usage; /* by generation, engagement */
+	size_t usage_count;
+	bool changed, leaving, problems_sent;
+
+	char said[700]; /* the last message, so that a lasting failure is reported once */
+};
+
+/* Reports on standard error, unless it is what was reported last. */
+void say(struct agent *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- link.c: the database ---------------------------------------------------------------- */
+
+/* Connects and greets, if it is not connected. Returns 0, or a K2K_E... code it has reported. */
+int link_open(struct agent *a);
+void link_close(struct agent *a);
+/* Fetches new definitions; sets a->changed. */
+int link_fetch(struct agent *a);
+/* A call whose first two parameters are host and epoch. Null: it failed, which is reported. */
+PGresult *link_call(struct agent *a, const char *sql, int count, const char *const *values);
+struct definition *definition_find(struct agent *a, k2k_tenant_id tenant);
+struct registration *registration_find(struct agent *a, uint64_t generation);
+void registration_add(struct agent *a, struct registration registration);
+void registration_remove(struct agent *a, uint64_t generation);
+/* The registration has ended, with these totals or, if null, with none that are known. */
+int link_finish(struct agent *a, uint64_t generation, const struct k2k_tenant_totals *totals);
+
+/* ---- converge.c, leave.c: the registry becomes what the definitions say ------------------ */
+
+int converge(struct agent *a);
+/*
+ * Takes tenants out of the registry that the fleet has no more, as far as they are idle. Their last
+ * totals are in a->registrations, for link_finish().
+ */
+int leave(struct agent *a);
+void definition_fails(struct definition *d, int code, const char *message);
+
+/* ---- report.c ---------------------------------------------------------------------------- */
+
+/* Sends what has changed since the last report, at least that the host is there. */
+int report(struct agent *a);
+int report_problems(struct agent *a);
+
+#endif
