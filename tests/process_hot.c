@@ -3,9 +3,9 @@
  * process_hot - one tenant that several processes use at once: its window is opened to their shares
  * (lib/hot.h). Real clock, every grant recounted.
  *
- * The brokers keep their own books by verdict.window. In no whole second the sum is above the limit.
- * Where one message was refused it equals the limit, whoever is stopped or killed, and whatever it
- * had drawn.
+ * The brokers keep their own books by verdict.window. In no whole second the sum is above the
+ * limit. In a second in which a single message was refused, it equals the limit, whichever broker
+ * is stopped or killed, and whatever that one had drawn.
  */
 #define HARNESS_TIMEOUT_S 90
 #include "process.h"
