@@ -3,10 +3,11 @@
 # takes a sample.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
   set(programs crash_points crash_recovery crash_instructions crash_audit)
-  set(samples 63 240 90 12) # one point in so many: some 500 kills
-  foreach(program sample IN ZIP_LISTS programs samples)
+  set(samples 16 60 90 12) # of so many cases one, and of its points one in so many: some 500 kills
+  set(cases 4 4 8 1)
+  foreach(program sample case IN ZIP_LISTS programs samples cases)
     k2k_test(NAME ${program} EACH LABEL crash TIMEOUT 1200
-      ENVIRONMENT "K2K_CRASH_EVERY=${sample}" K2K_CRASH_SEED=3)
+      ENVIRONMENT "K2K_CRASH_EVERY=${sample}" "K2K_CRASH_CASES=${case}" K2K_CRASH_SEED=3)
   endforeach()
   # not killed, but interrupted: all of it takes seconds
   foreach(program IN ITEMS process_torn process_between process_between_calls process_between_modes

@@ -138,7 +138,8 @@ static void compare_each(const struct operation *operations, size_t count)
 	 * stores, and crash_points does not kill after them
 	 */
 	for (size_t i = 0; i < count; i++)
-		if (is_wanted(&operations[i]) && !operations[i].no_registry)
+		if (is_wanted(&operations[i]) && !operations[i].no_registry &&
+		    is_next_case(STATE_HALF_FULL))
 			compare(&operations[i], STATE_HALF_FULL, NULL);
 }
 

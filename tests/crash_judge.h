@@ -283,6 +283,7 @@ struct tally {
 	/* either: the operation changes nothing that can still be seen once its caller is dead */
 	size_t before, after, either;
 	size_t unreached;
+	size_t missed; /* of them: no repeated system call, which may be a turn of a wait */
 };
 
 static void oracle_free(struct oracle *oracle)

@@ -49,7 +49,7 @@ static void kill_recovery(const struct operation *operation, enum state state,
 	uint64_t paths[PATHS] = { 0 };
 	char name[128];
 
-	if (!is_wanted(operation) || !is_possible(operation, state))
+	if (!is_wanted(operation) || !is_possible(operation, state) || !is_next_case(state))
 		return;
 	consult(&oracle, operation, state);
 	assert_true(discover(&firsts, operation, state, false, false, NULL));
