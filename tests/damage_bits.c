@@ -3,9 +3,12 @@
  * damage_bits.c - flips each bit of a populated registry, one at a time, and makes every call
  *
  * There is no signal, no hang, no undocumented answer, no change outside of the registry; check
- * finds what damage_fields.h says that it must. Without arguments it takes every STRIDE-th bit,
- * from one that the seed determines (printed; K2K_TEST_SEED sets it); with --all each bit. The
- * tables at the end show the answers, and for each field what check found.
+ * finds what damage_fields.h says that it must.
+ *
+ *	damage_bits [--stride N]
+ *
+ * takes every N-th bit, from one that the seed determines (printed; K2K_TEST_SEED sets it); without
+ * --stride each bit. The tables at the end show the answers, and for each field what check found.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -16,12 +19,11 @@
 
 #include <fcntl.h>
 
-#define STRIDE 17
 #define CALL_MS 100
 #define HANGS_S 30 /* one flip, with all its calls: a call that never ends */
 #define FAILURES_SHOWN 20
 
-static size_t stride = STRIDE, first_bit;
+static size_t stride = 1, first_bit;
 static struct damage d;
 static struct region regions[REGIONS];
 
@@ -604,11 +606,15 @@ int main(int argc, char **argv)
 	const char *seed = getenv("K2K_TEST_SEED");
 	unsigned long number = seed ? strtoul(seed, NULL, 0) : (unsigned long)now_ns();
 
-	if (argc > 1 && strcmp(argv[1], "--all") == 0) {
-		stride = 1;
-		argv[1] = argv[0];
-		argv++;
-		argc--;
+	if (argc > 2 && strcmp(argv[1], "--stride") == 0) {
+		stride = strtoul(argv[2], NULL, 10);
+		if (stride == 0) {
+			fprintf(stderr, "damage_bits: a stride is at least 1\n");
+			return 2;
+		}
+		argv[2] = argv[0];
+		argv += 2;
+		argc -= 2;
 	}
 	first_bit = number;
 	if (stride > 1)
