@@ -8,9 +8,9 @@
  *		| unreached
  *
  * K2K_CRASH_EVERY=N kills at every N-th point only, from point K2K_CRASH_SEED modulo N on; if there
- * are two deaths, at every N-th point of each. K2K_CRASH_CASES=N takes every N-th case only: to find
- * the points of a case takes longer than some kills. K2K_CRASH_ONLY=TEXT takes only operations whose
- * name contains TEXT.
+ * are two deaths, at every N-th point of each. K2K_CRASH_CASES=N takes every N-th case only: to
+ * find the points of a case takes longer than some kills. K2K_CRASH_ONLY=TEXT takes only operations
+ * whose name contains TEXT.
  */
 #ifndef K2K_TESTS_CRASH_RUN_H
 #define K2K_TESTS_CRASH_RUN_H
