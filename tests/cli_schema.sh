@@ -36,6 +36,7 @@ changes() {
 	real tenants 0 list
 	real budgets 0 budget list
 	real leases 0 leases
+	real kernels 0 kernels
 	real brokers 0 brokers
 	real tenants 0 register 42 --rate 3000/s --kernels 1 --gpu-memory 1KiB --budget 7=1h --budget 9=0s
 	real tenants 0 register 43 --preset unlimited
@@ -93,6 +94,13 @@ traffic() {
 	say K2K_OK memory 42 1000
 	say K2K_ENOTENANT admit 4711 0 1
 	for ((i = 0; i < 3; i++)); do say K2K_OK cross 42 43 7 "$i-$(printf 'x%.0s' {1..150})"; done
+	ctl 0 register 46 -q
+	say K2K_OK add 43 1 7 named
+	say K2K_OK add 0 0 0 nobodys
+	say K2K_OK add 46 0 0 $'an odd \\ name\xff'
+	ctl 0 deregister 46 -q
+	real kernels 0 kernels
+	real kernels 0 kernels 43
 	real audit-event 0 audit tail
 	for ((i = 0; i < 40; i++)); do say K2K_OK cross 42 43 7 "name-$i"; done
 	real audit-event 0 audit tail --since s2:1
