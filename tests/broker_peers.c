@@ -305,11 +305,33 @@ static void send_packet(const char *kernel, const char *bytes, size_t size)
 	close(fd);
 }
 
+/* The packet of a message from "a" to "b", with another sender. Returns its size. */
+static size_t rename_sender(char *to, const char *packet, size_t size, const char *name)
+{
+	size_t head = size - 2, length = strlen(name);
+
+	memcpy(to, packet, head);
+	/* the two sizes are the only bytes of the head's last eight that are not 0 */
+	assert_int_equal(to[head - 8], 1);
+	to[head - 8] = (char)length;
+	memcpy(to + head, name, length);
+	to[head + length] = 'b';
+	return head + length + 1;
+}
+
 TEST(a_packet_of_another_version_is_refused_and_one_for_nobody_here_is_counted)
 {
+	/* no UTF-8: alone, cut off, too long a form, a surrogate, too large; and a 0 */
+	static const char *const bad[] = { "\x80",
+		                           "\xc3",
+		                           "\xc0\x80",
+		                           "\xe0\x9f\x80",
+		                           "\xed\xa0\x80",
+		                           "\xf4\x90\x80\x80",
+		                           "\xf5\x80\x80\x80" };
 	const struct k2k_kernel_address own = { { 0x1234567812345678, 0 } };
 	struct k2k_registry *reg;
-	char packet[1024];
+	char packet[1024], changed[1024];
 	ssize_t size;
 	int fd, from_one;
 
@@ -329,9 +351,15 @@ TEST(a_packet_of_another_version_is_refused_and_one_for_nobody_here_is_counted)
 	packet[0] ^= 1;
 	send_packet("b", packet, (size_t)size);
 	packet[0] ^= 1;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		send_packet("b", changed, rename_sender(changed, packet, (size_t)size, bad[i]));
+	send_packet("b", changed,
+	            rename_sender(changed, packet, (size_t)size, "\xf4\x8f\xbf\xbf\xc3\xa4"));
+	assert_contains(next_line(two.client),
+	                "{\"deliver\":\"b\",\"from\":\"\xf4\x8f\xbf\xbf\xc3\xa4\"");
 	send_packet("b", packet, (size_t)size);
 	assert_contains(next_line(two.client), "{\"deliver\":\"b\",\"from\":\"a\"");
-	assert_int_equal(received(&two, "\"delivered\":\""), 2);
+	assert_int_equal(received(&two, "\"delivered\":\""), 3);
 	close(from_one);
 	close(fd);
 	assert_int_equal(k2k_registry_close(&reg), 0);

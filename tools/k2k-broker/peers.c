@@ -246,6 +246,34 @@ static void accept_some(struct peers *peers)
 		peers->deaf = epoll_ctl(peers->epoll, EPOLL_CTL_DEL, peers->fd, NULL) == 0;
 }
 
+/*
+ * Is it UTF-8, without a 0? Clients get it as a part of a JSON line, and what clients send is
+ * checked for that, too.
+ */
+static int is_text(const unsigned char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size;) {
+		unsigned char first = bytes[i++];
+		size_t more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+		/* of the second byte: no form that is too long, no surrogate, not beyond 10ffff */
+		unsigned char low = 0x80, high = 0xbf;
+
+		if (first == 0xe0 || first == 0xf0)
+			low = first == 0xe0 ? 0xa0 : 0x90;
+		if (first == 0xed || first == 0xf4)
+			high = first == 0xed ? 0x9f : 0x8f;
+		if (!first || (first >= 0x80 && first < 0xc2) || first > 0xf4 || more > size - i)
+			return 0;
+		for (; more > 0; more--, i++) {
+			if (bytes[i] < low || bytes[i] > high)
+				return 0;
+			low = 0x80;
+			high = 0xbf;
+		}
+	}
+	return size > 0;
+}
+
 /* False: it is no packet of this version. */
 static int take_packet(struct peers *peers, const char *bytes, size_t size)
 {
@@ -261,6 +289,9 @@ static int take_packet(struct peers *peers, const char *bytes, size_t size)
 		return 0;
 	memcpy(from, bytes + sizeof head, head.from_size);
 	memcpy(to, bytes + sizeof head + head.from_size, head.to_size);
+	if (!is_text((const unsigned char *)from, head.from_size) ||
+	    !is_text((const unsigned char *)to, head.to_size))
+		return 0;
 	broker_receive(
 		peers->broker, head.sender, &head.admission,
 		&(struct broker_message){
