@@ -185,7 +185,6 @@ static void put_tenant(FILE *out, const struct snapshot_tenant *tenant,
 	json_put_u64(usage, "reserved_ns", tenant->reserved_ns);
 	json_put_u64(usage, "messages_this_second", t->messages_this_second);
 	json_put_count(usage, "kernels", t->kernels);
-	json_put_count(usage, "kernels_named", tenant->names);
 	json_put_u64(usage, "gpu_memory_bytes", t->gpu_memory_bytes);
 	json_put_count(alerted, "rate", t->alerted_rate);
 	json_put_count(alerted, "kernels", t->alerted_kernels);
