@@ -180,12 +180,13 @@ read_trace() {
 	say "$requests requests of $tenants tenants, $pairs pairs of tenant and engagement, $gpu_seconds s of GPU time"
 }
 
-# create: room for the trace, of which one tenant may have all (it may take half of the table), and for one tenant more
+# create: room for the trace, of which one tenant may have all (it may take half of the table), and for one tenant more; each
+# broker has a kernel for each tenant and for each pair, and adds some of the tenant more
 create() {
 	section "Create a registry in shared memory"
 	say "export K2K_REGISTRY=$K2K_REGISTRY"
 	run 6 "$CTL" init --max-tenants $((tenants + 1)) --max-engagements $((3 * pairs + 1)) \
-		--max-leases $(((tenants + 1) * count)) --max-budgets 1
+		--max-leases $(((tenants + 1) * count)) --max-budgets 1 --max-kernels $(((pairs + tenants + 8) * count))
 }
 
 # register LIMIT...: every tenant of the trace

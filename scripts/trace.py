@@ -7,7 +7,8 @@ around a field:
   groupId                      Gxxxx: tenant xxxx + 1, and the org of that number
   checkpoint_model_version_id  Mxxxx: engagement xxxx + 1; empty: 0
   exec_time_seconds            decimal, at most nine places; empty: 0
-Each row is a request of kernel Gxxxx/client to kernel Gxxxx/Mxxxx, two equal rows are two requests.
+Each row is a request of kernel Gxxxx/client to kernel Gxxxx/Mxxxx, two equal rows are two requests. Each broker has kernels of
+its own: their names end with @ and its number.
 
 All arithmetic is on integers: seconds become nanoseconds digit by digit, and sums are exact.
 What the registry could not hold in 64 bits is refused before anything is sent.
@@ -202,8 +203,9 @@ def generate(options):
 class Share:
     """The lines that one broker reads: each kernel is added before it is used, and the oldest leaves where there are too many."""
 
-    def __init__(self, path):
+    def __init__(self, path, broker):
         self.file = open(path, "w", encoding="ascii")
+        self.broker = "@%d" % broker
         self.kernels = collections.OrderedDict()
 
     def write(self, **line):
@@ -219,8 +221,8 @@ class Share:
         self.write(kernel="add", name=name, tenant=str(request.tenant), org=str(request.tenant), engagement="0")
 
     def send(self, request):
-        source = request.group + "/client"
-        destination = request.group + "/" + (request.model or "none")
+        source = request.group + "/client" + self.broker
+        destination = request.group + "/" + (request.model or "none") + self.broker
         self.kernel(source, request)
         self.kernel(destination, request)
         self.write(send=source, to=destination, org=str(request.tenant), engagement=str(request.engagement),
@@ -237,8 +239,8 @@ def split(options):
     def path(name):
         return os.path.join(options.dir, name)
 
-    shares = [Share(path("share.%d" % i)) for i in range(1, options.brokers + 1)]
-    rests = [Share(path("rest.%d" % i)) for i in range(2, options.brokers + 1)] if options.until else []
+    shares = [Share(path("share.%d" % i), i) for i in range(1, options.brokers + 1)]
+    rests = [Share(path("rest.%d" % i), i) for i in range(2, options.brokers + 1)] if options.until else []
     for request in trace:
         to = rests if options.until and trace.requests > options.until else shares
         to[(random.below(len(to)) if options.spread else mix(request.tenant) % len(to))].send(request)

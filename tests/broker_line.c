@@ -309,18 +309,22 @@ TEST(a_request_that_is_refused_keeps_its_id)
 	assert_false(parsed.id);
 }
 
-TEST(a_name_has_1_to_255_bytes)
+TEST(a_name_has_1_to_63_bytes_and_others_may_be_longer)
 {
 	char line[400];
 
-	refuses("{\"send\":\"\",\"to\":\"b\"}", 9, "1 to 255");
+	refuses("{\"send\":\"\",\"to\":\"b\"}", 9, "1 to 63");
 	refuses("{\"send\":1,\"to\":\"b\"}", 9, "must be a string");
 	refuses("{\"send\":\"a\",\"to\":null}", 18, "must be a string");
 	refuses("{\"send\":\"a\\u0000b\",\"to\":\"b\"}", 9, "none of them 0");
-	snprintf(line, sizeof line, "{\"send\":\"%0255d\",\"to\":\"b\"}", 0);
+	snprintf(line, sizeof line, "{\"send\":\"%063d\",\"to\":\"b\"}", 0);
 	accepts(line);
-	snprintf(line, sizeof line, "{\"send\":\"%0256d\",\"to\":\"b\"}", 0);
-	refuses(line, 9, "1 to 255");
+	snprintf(line, sizeof line, "{\"send\":\"%064d\",\"to\":\"b\"}", 0);
+	refuses(line, 9, "1 to 63");
+	snprintf(line, sizeof line, "{\"cancel\":\"%0255d\"}", 0);
+	accepts(line);
+	snprintf(line, sizeof line, "{\"cancel\":\"%0256d\"}", 0);
+	refuses(line, 11, "1 to 255");
 	snprintf(line, sizeof line, "{\"client\":\"%0128d\"}", 0);
 	accepts(line);
 	snprintf(line, sizeof line, "{\"client\":\"%0129d\"}", 0);

@@ -173,6 +173,8 @@ TEST(a_killed_broker_gives_its_slots_back_and_its_counts_stay)
 	assert_contains(ask(&first, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
 	assert_contains(ask(&first, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":7}"), "DELIVERED");
 	assert_contains(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"),
+	                "\"REFUSED\",\"reason\":\"others_kernel\"");
+	assert_contains(ask(&second, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"),
 	                "\"REFUSED\",\"reason\":\"kernels\"");
 	spawn_kill(first.pid);
 	WAIT_UNTIL(brokers() == 1, 10);

@@ -6,6 +6,7 @@
  *   admit TENANT ENGAGEMENT N   track TENANT ENGAGEMENT NS   kernel TENANT   memory TENANT BYTES
  *   reserve TENANT ENGAGEMENT NS       commit NS   of what was reserved last
  *   cross FROM TO [ENGAGEMENT NAME]    NAME: of the source, to the end of the line
+ *   add TENANT ORG ENGAGEMENT NAME     remove 0 0 0 NAME   of a kernel, to the end of the line
  *   attach N   opens N more handles; the newest is the broker from then on
  *   batch      as an administrator takes the writer's lock, and keeps it
  */
@@ -45,6 +46,11 @@ static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n, c
 	if (!strcmp(word, "cross"))
 		return k2k_audit_cross_tenant(reg, n[0], n[1], name, "b",
 		                              (struct k2k_audit_tag){ 0, n[2] });
+	if (!strcmp(word, "add"))
+		return k2k_kernel_add(reg, name, n[0], (struct k2k_audit_tag){ n[1], n[2] },
+		                      &(struct k2k_kernel_address){ { 1, 0xab } }, NULL);
+	if (!strcmp(word, "remove"))
+		return k2k_kernel_remove(reg, name);
 	return K2K_EINVAL;
 }
 

@@ -2,7 +2,7 @@
 # k2k-tenantctl: options, help, colours, and output that fails
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
 
-COMMANDS="init info check repair destroy register update deregister list show exists metrics stat top usage quota brokers leases version"
+COMMANDS="init info check repair destroy register update deregister list show exists metrics stat top usage quota brokers leases kernels version"
 
 cli_every_command_has_help_with_an_example() {
 	local command

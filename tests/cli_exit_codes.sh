@@ -17,7 +17,7 @@ cli_exit_code_0_is_done_or_nothing_to_do() {
 	init
 	printf 'version: 1\ntenants: [{id: 42}]\n' >"$DIR/doc"
 	all 0 "register 42" "register 42 --if-missing" "init --if-missing" "update 42 --rate 100000/s" "exists 42" "quota 42" "apply -f $DIR/doc" \
-		"diff -f $DIR/doc" check repair "usage 42 7" "budget set 42 7 unlimited" leases brokers "save $DIR/saved" "load $DIR/saved" version destroy
+		"diff -f $DIR/doc" check repair "usage 42 7" "budget set 42 7 unlimited" leases kernels brokers "save $DIR/saved" "load $DIR/saved" version destroy
 }
 
 cli_exit_code_1_is_no() {
@@ -43,7 +43,7 @@ cli_exit_code_3_is_no_such_tenant_or_budget() {
 	init
 	ctl 0 register 42 -q
 	all 3 "show 1" "update 1 --rate 1/s" "update 1 --rate 1/s --dry-run" "deregister 1" "deregister 1 --dry-run" "budget set 1 7 1s" \
-		"budget set 1 7 1s --dry-run" "budget unset 1 7" "budget unset 42 7" "budget unset 42 7 --dry-run" "budget list 1" "usage 1" "usage 1 7" "leases 1"
+		"budget set 1 7 1s --dry-run" "budget unset 1 7" "budget unset 42 7" "budget unset 42 7 --dry-run" "budget list 1" "usage 1" "usage 1 7" "leases 1" "kernels 1"
 }
 
 cli_exit_code_4_is_exists_already() {

@@ -27,6 +27,7 @@ cli_init_creates_once() {
 	json .name "$K2K_REGISTRY"
 	json .tables.tenants.capacity 16
 	json .tables.leases.capacity 64
+	json .tables.kernels '{"used":0,"retired":0,"capacity":16384}'
 	json .live_mode 0660
 	json .defs_mode 0640
 	local uuid; uuid=$(jq -r .uuid <<<"$out")
@@ -193,7 +194,7 @@ cli_destroy_with_brokers_attached_needs_yes() {
 cli_every_command_answers_6_without_a_registry() {
 	local command
 	for command in info check repair destroy "register 1" "update 1 --rate 1/s" "deregister 1" list "show 1" "show 1 2" \
-		"exists 1" "budget set 1 2 1s" "budget unset 1 2" "budget list" usage "usage 1 2" "quota 1" brokers leases \
+		"exists 1" "budget set 1 2 1s" "budget unset 1 2" "budget list" usage "usage 1 2" "quota 1" brokers leases kernels \
 		"register 1 --dry-run" "deregister 1 --dry-run" "repair --dry-run" "destroy --dry-run"; do
 		ctl 6 $command
 		has "$err" "init"

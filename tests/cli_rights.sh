@@ -27,7 +27,7 @@ cli_strangers_get_7_and_change_nothing() {
 	init
 	ctl 0 register 42 -q
 	for command in list info check repair destroy "destroy -y" "register 1" "update 42 --rate 1/s" "deregister 42" "budget set 42 7 1s" \
-		"show 42" "exists 42" usage "quota 42" brokers leases; do
+		"show 42" "exists 42" usage "quota 42" brokers leases kernels; do
 		as_nobody 7 $command
 		has "$err" "k2k-tenantctl: "
 		is "$out" ""
@@ -46,7 +46,7 @@ cli_the_group_reads_but_does_not_administer() {
 	init --group 12345
 	ctl 0 register 42 -q
 	gid=12345
-	for command in list info check "show 42" "exists 42" usage "quota 42" brokers leases "budget list" "deregister 42 --dry-run"; do
+	for command in list info check "show 42" "exists 42" usage "quota 42" brokers leases kernels "budget list" "deregister 42 --dry-run"; do
 		as_nobody 0 $command -J
 		one_object
 	done

@@ -36,6 +36,7 @@ changes() {
 	real tenants 0 list
 	real budgets 0 budget list
 	real leases 0 leases
+	real kernels 0 kernels
 	real brokers 0 brokers
 	real tenants 0 register 42 --rate 3000/s --kernels 1 --gpu-memory 1KiB --budget 7=1h --budget 9=0s
 	real tenants 0 register 43 --preset unlimited
@@ -93,6 +94,13 @@ traffic() {
 	say K2K_OK memory 42 1000
 	say K2K_ENOTENANT admit 4711 0 1
 	for ((i = 0; i < 3; i++)); do say K2K_OK cross 42 43 7 "$i-$(printf 'x%.0s' {1..150})"; done
+	ctl 0 register 46 -q
+	say K2K_OK add 43 1 7 named
+	say K2K_OK add 0 0 0 nobodys
+	say K2K_OK add 46 0 0 $'an odd \\ name\xff'
+	ctl 0 deregister 46 -q
+	real kernels 0 kernels
+	real kernels 0 kernels 43
 	real audit-event 0 audit tail
 	for ((i = 0; i < 40; i++)); do say K2K_OK cross 42 43 7 "name-$i"; done
 	real audit-event 0 audit tail --since s2:1
@@ -231,10 +239,13 @@ logs() {
 broker_lines() {
 	ctl 0 register 1 --kernels 1 --rate 2/s --budget 7=0s -q
 	ctl 0 register 2 --preset unlimited -q
+	attach 2>/dev/null
+	say K2K_OK add 2 0 0 another-broker
 	{
 		printf '{"kernel":"add","name":"%s","tenant":%s,"org":3}\n' a 1 b 2 a 1 c 1 b 4711 a 2 a 1
 		printf '{"send":"a","to":"%s","gpu_ns":"%s","engagement":%s}\n' a 5 1 b 5 1 none 5 1 a 5 7 a 5 1 a 5 1
 		printf '{"send":"%s","to":"b","gpu_ns":18446744073709551615}\n' b b nobody
+		echo '{"send":"b","to":"another-broker"}'
 		echo '{"kernel":"remove","name":"a"}'
 		echo '{"kernel":"remove","name":"a"}'
 		echo '{"id":"r-1","send":5}'
@@ -265,7 +276,7 @@ broker_lines() {
 	keep broker-line k2k-broker <"$DIR/out"
 	"$BROKER_TOOL" -q 0 "$DIR/lines" >"$DIR/out" || fail "k2k-broker ended with $?"
 	keep broker-line k2k-broker <"$DIR/out"
-	"$BROKER_TOOL" --listen "$DIR/socket" &
+	"$BROKER_TOOL" --listen "$DIR/socket" --peers "$DIR/peers" &
 	broker_pid=$!
 	brokers+=("$broker_pid")
 	until_true 60 test -S "$DIR/socket"
@@ -276,7 +287,15 @@ s.settimeout(20)
 s.connect(sys.argv[1])
 s.sendall(b"{\"kernel\":\"add\",\"name\":\"x\",\"tenant\":2}\n{\"send\":\"x\",\"to\":\"x\",\"gpu_ns\":1}\n")
 lines = s.makefile()
-print(*[lines.readline() for _ in range(3)], sep="")' "$DIR/socket" >"$DIR/out" || fail "no answer from the socket"
+print(*[lines.readline() for _ in range(3)], sep="", flush=True)
+if sys.stdin.readline():
+    print(lines.readline(), end="")' "$DIR/socket" >"$DIR/out" < <(
+		until_true 60 grep -q deliver "$DIR/out"
+		printf '%s\n' '{"kernel":"add","name":"y","tenant":2}' '{"send":"y","to":"x"}' | "$BROKER_TOOL" --peers "$DIR/peers" >"$DIR/passed"
+		echo
+	) || fail "no answer from the socket"
+	grep -q FORWARDED "$DIR/passed" || fail "$(<"$DIR/passed")"
+	keep broker-line k2k-broker <"$DIR/passed"
 	kill "$broker_pid"
 	wait "$broker_pid" || fail "k2k-broker --listen ended with $?"
 	keep broker-line k2k-broker <"$DIR/out"

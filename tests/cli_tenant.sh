@@ -349,6 +349,7 @@ cli_every_listing_takes_its_own_columns_and_is_sorted_by_each() {
 	say K2K_OK track 9 7 1500000
 	say K2K_OK track 9 8 20000000000
 	say K2K_OK kernel 9
+	say K2K_OK add 0 0 0 a
 	say K2K_ERATE admit 10 7 1
 	while read -r command; do
 		words=$("$TOOL" completion words -- $command --columns '' | cut -f 1)
@@ -372,6 +373,7 @@ cli_every_listing_takes_its_own_columns_and_is_sorted_by_each() {
 	done <<-'END'
 		brokers
 		leases
+		kernels
 		usage
 		budget list
 		registries

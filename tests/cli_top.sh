@@ -133,6 +133,8 @@ cli_top_stands_still_while_it_is_paused() {
 	keys Tab
 	shows "no brokers"
 	keys Tab
+	shows "no kernels"
+	keys Tab
 	within column_is "2 1"
 	keys p
 	hides PAUSED
@@ -163,7 +165,7 @@ cli_top_shows_the_state_of_brokers() {
 	shows "brokers 1"
 	keys Tab
 	shows COMMAND
-	shows "Tab tenants"
+	shows "Tab kernels"
 	is "$(row 0)" "0 $broker_pid active 0 1 0 cli_broker"
 	kill -STOP "$broker_pid"
 	within on_screen stopped

@@ -103,7 +103,7 @@ cli_ids_are_decimal_or_hexadecimal_over_all_of_u64() {
 cli_a_bad_id_is_refused_with_its_position() {
 	local command
 	init
-	for command in register update deregister show exists quota usage leases "budget list"; do
+	for command in register update deregister show exists quota usage leases kernels "budget list"; do
 		ctl 2 $command 12x
 		has "$err" "ID '12x': a digit is expected at position 3"
 		ctl 2 $command 18446744073709551616
@@ -154,7 +154,7 @@ cli_tenant_0_is_refused_clearly() {
 		has "$err" "ids are 1 to 18446744073709551615"
 	done
 	# 0 does not mean all tenants either
-	for command in "show 0" "usage 0" "usage 0 7" "leases 0" "budget list 0"; do
+	for command in "show 0" "usage 0" "usage 0 7" "leases 0" "kernels 0" "budget list 0"; do
 		ctl 3 $command
 	done
 	ctl 1 exists 0

@@ -419,7 +419,7 @@ cli_leases_show_which_broker_holds_what() {
 	ctl 0 leases 42 -J
 	one_object
 	json '.leases[0]|[.tenant,.slot,.pid,.kernels,.gpu_memory_bytes]' "[\"42\",0,$broker_pid,2,\"0\"]"
-	json '.leases[0]|keys|join(" ")' "engagement gpu_memory_bytes kernels pid reserved_ns slot tenant"
+	json '.leases[0]|keys|join(" ")' "engagement gpu_memory_bytes kernels names pid reserved_ns slot tenant"
 	ctl 0 leases -o csv
 	is "$out" "tenant,slot,pid,kernels,gpu_memory_bytes,engagement,reserved_ns
 42,0,$broker_pid,2,0,,0

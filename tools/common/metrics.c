@@ -51,6 +51,8 @@ static const struct tenant_metric {
 	  "GPU memory held by living brokers." },
 	{ "gpu_reserved_seconds", "gauge", "", AMOUNT_RESERVED_NS, METRICS_SECONDS,
 	  "GPU time reserved by living brokers, over all engagements." },
+	{ "kernels_named", "gauge", "", AMOUNT_NAMES, METRICS_COUNT,
+	  "Names of kernels in the directory; each takes one of the slots held." },
 	{ "kernels_limit", "gauge", "", AMOUNT_LIMIT_KERNELS, METRICS_LIMIT,
 	  "Kernel slots that may be held at once; +Inf is unlimited." },
 	{ "gpu_memory_limit_bytes", "gauge", "", AMOUNT_LIMIT_MEMORY, METRICS_LIMIT,
@@ -374,36 +376,38 @@ static void put_brokers(struct metrics_out *o, const struct snapshot *s)
 
 /* ---- the registry --------------------------------------------------------------------- */
 
-static void put_tables(struct metrics_out *o, const struct k2k_registry_info *r)
+static void put_tables(struct metrics_out *o, const struct snapshot *s)
 {
+	const struct k2k_registry_info *r = &s->registry;
 	const struct {
 		const char *name;
 		const struct k2k_table_info *table;
 	} tables[] = {
-		{ "tenants", &r->tenants },
-		{ "engagements", &r->engagements },
-		{ "leases", &r->leases },
-		{ "budgets", &r->budgets },
+		{ "tenants", &r->tenants },      { "engagements", &r->engagements },
+		{ "leases", &r->leases },        { "budgets", &r->budgets },
+		{ "kernels", &s->kernel_table },
 	};
+	const size_t count = sizeof(tables) / sizeof(tables[0]);
 
 	metrics_family(o, "table_used_records", "gauge", "Records in use.");
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < count; i++)
 		metrics_series(o, "table_used_records", METRICS_COUNT, tables[i].table->used,
 		               ",table=\"%s\"", tables[i].name);
 	metrics_family(o, "table_retired_records", "gauge",
 	               "Records that wait for a grace period before they can be used again.");
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < count; i++)
 		metrics_series(o, "table_retired_records", METRICS_COUNT, tables[i].table->retired,
 		               ",table=\"%s\"", tables[i].name);
 	metrics_family(o, "table_capacity_records", "gauge",
 	               "Records in the table; fixed when the registry is created.");
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < count; i++)
 		metrics_series(o, "table_capacity_records", METRICS_COUNT,
 		               tables[i].table->capacity, ",table=\"%s\"", tables[i].name);
 }
 
-static void put_registry(struct metrics_out *o, const struct k2k_registry_info *r)
+static void put_registry(struct metrics_out *o, const struct snapshot *s)
 {
+	const struct k2k_registry_info *r = &s->registry;
 	char uuid[sizeof(r->uuid) + 1];
 
 	metrics_family(o, "registry_info", "gauge", "The registry's identity: always 1.");
@@ -426,7 +430,10 @@ static void put_registry(struct metrics_out *o, const struct k2k_registry_info *
 	               r->unknown_tenant_total, "Requests for tenants that are not registered.");
 	metrics_single(o, "cross_tenant_attempts_total", "counter", METRICS_COUNT,
 	               r->cross_tenant_total, "Messages to another tenant's kernel, all rejected.");
-	put_tables(o, r);
+	metrics_single(o, "kernels_strict", "gauge", METRICS_COUNT,
+	               (r->flags & K2K_INFO_STRICT) != 0,
+	               "1: messages from kernels that are not in the directory are refused.");
+	put_tables(o, s);
 }
 
 static void put_audit_kinds(struct metrics_out *o, const char *name,
@@ -554,7 +561,7 @@ static void put_snapshot(struct metrics_out *o, const struct snapshot *s, const 
 
 	for (size_t i = 0; i < s->tenant_count; i++)
 		summed += !own[i];
-	put_registry(o, &s->registry);
+	put_registry(o, s);
 	put_audit(o, s);
 	put_followers(o, s);
 	put_broker_states(o, s);

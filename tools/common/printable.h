@@ -21,6 +21,15 @@ void printable(char *text);
  */
 char *printable_copy(char *to, size_t room, const char *from, size_t length);
 
+/* Room for a name of a kernel as printable_escape() writes it. */
+#define PRINTABLE_KERNEL (4 * 63 + 1)
+/*
+ * Copies the same bytes, but writes each that is not a printable ASCII character as \xHH and a
+ * backslash as \\. So different texts stay different. What does not fit is left out, never half an
+ * escape. Returns `to`.
+ */
+char *printable_escape(char *to, size_t room, const char *from, size_t length);
+
 /* Whether a spreadsheet would compute this text; such a cell gets a ' in front. */
 bool printable_is_formula(const char *text);
 

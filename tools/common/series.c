@@ -49,6 +49,7 @@ void amounts_of(struct metrics_amounts *a, const struct snapshot_tenant *t)
 					       [AMOUNT_KERNELS] = i->kernels,
 					       [AMOUNT_MEMORY] = i->gpu_memory_bytes,
 					       [AMOUNT_RESERVED_NS] = t->reserved_ns,
+					       [AMOUNT_NAMES] = t->names,
 					       [AMOUNT_LIMIT_KERNELS] =
 						       i->max_concurrent_kernels ==
 								       K2K_UNLIMITED_KERNELS

@@ -7,7 +7,7 @@
 
 /* ---- lists ------------------------------------------------------------------ */
 
-enum what { IDS, USAGE, BUDGETS, BROKERS };
+enum what { IDS, USAGE, BUDGETS, BROKERS, KERNELS };
 
 static int fill(struct k2k_registry *reg, enum what what, void *list, size_t room, size_t *count)
 {
@@ -16,6 +16,7 @@ static int fill(struct k2k_registry *reg, enum what what, void *list, size_t roo
 	case USAGE: return k2k_usage_list(reg, K2K_TENANT_UNSPECIFIED, list, room, count);
 	case BUDGETS: return k2k_budget_list(reg, K2K_TENANT_UNSPECIFIED, list, room, count);
 	case BROKERS: return k2k_broker_list(reg, list, room, count);
+	case KERNELS: return k2k_kernel_list(reg, K2K_TENANT_UNSPECIFIED, list, room, count);
 	}
 	return K2K_EINVAL;
 }
@@ -79,6 +80,14 @@ static int compare_brokers(const void *a, const void *b)
 	const struct k2k_broker_info *x = a, *y = b;
 
 	return order(x->slot, y->slot);
+}
+
+static int compare_kernels(const void *a, const void *b)
+{
+	const struct k2k_kernel_info *x = a, *y = b;
+	int by = order(x->generation, y->generation);
+
+	return by ? by : strcmp(x->name, y->name);
 }
 
 /* ---- putting together --------------------------------------------------------- */
@@ -158,6 +167,22 @@ static void join_budgets(struct snapshot *s)
 	s->budget_count = kept;
 }
 
+static void join_kernels(struct snapshot *s)
+{
+	size_t t = 0;
+
+	for (size_t i = 0; i < s->kernel_count; i++) {
+		const struct k2k_kernel_info *k = &s->kernels[i];
+
+		while (t < s->tenant_count && s->tenants[t].info.generation < k->generation)
+			t++;
+		if (t < s->tenant_count && s->tenants[t].info.generation == k->generation)
+			s->tenants[t].names++;
+	}
+	s->kernel_table = (struct k2k_table_info){ .used = s->kernel_count,
+		                                   .capacity = s->registry.max_kernels };
+}
+
 static int take(struct k2k_registry *reg, struct snapshot *s)
 {
 	int code;
@@ -182,6 +207,9 @@ static int take(struct k2k_registry *reg, struct snapshot *s)
 	if (!code)
 		code = fetch(reg, BROKERS, sizeof(*s->brokers), (void **)&s->brokers,
 		             &s->broker_count);
+	if (!code)
+		code = fetch(reg, KERNELS, sizeof(*s->kernels), (void **)&s->kernels,
+		             &s->kernel_count);
 	return code;
 }
 
@@ -198,8 +226,10 @@ int snapshot_take(struct k2k_registry *reg, struct snapshot *s)
 	qsort(s->usage, s->usage_count, sizeof(*s->usage), compare_usage);
 	qsort(s->budgets, s->budget_count, sizeof(*s->budgets), compare_budgets);
 	qsort(s->brokers, s->broker_count, sizeof(*s->brokers), compare_brokers);
+	qsort(s->kernels, s->kernel_count, sizeof(*s->kernels), compare_kernels);
 	join_usage(s);
 	join_budgets(s);
+	join_kernels(s);
 	s->took_ns = clock_monotonic_ns() - s->taken_ns;
 	return 0;
 }
@@ -210,6 +240,7 @@ void snapshot_free(struct snapshot *s)
 	free(s->usage);
 	free(s->budgets);
 	free(s->brokers);
+	free(s->kernels);
 	*s = (struct snapshot){ 0 };
 }
 

@@ -15,6 +15,7 @@ struct snapshot_tenant {
 	uint64_t gpu_ns;      /* booked on all engagements; saturates */
 	uint64_t reserved_ns; /* by living brokers, of all engagements; saturates */
 	int64_t corrected_ns; /* of all engagements; saturates */
+	uint64_t names;       /* in the directory of kernels */
 };
 
 struct snapshot {
@@ -30,6 +31,9 @@ struct snapshot {
 	size_t budget_count;
 	struct k2k_broker_info *brokers; /* by slot */
 	size_t broker_count;
+	struct k2k_kernel_info *kernels; /* by generation, then name; those of no tenant too */
+	size_t kernel_count;
+	struct k2k_table_info kernel_table; /* of their names; none is retired */
 	struct k2k_audit_stats audit;
 	struct k2k_audit_follower_info followers[8];
 	size_t follower_count;

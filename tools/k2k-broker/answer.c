@@ -85,6 +85,8 @@ static void write_answer(FILE *out, uint64_t number, const struct line_parsed *p
 	json_put_u64(object, "tenant", answer->tenant);
 	if (answer->decision == BROKER_TENANT_MISMATCH)
 		json_put_u64(object, "to_tenant", answer->to_tenant);
+	if (answer->decision == BROKER_FORWARDED || answer->decision == BROKER_ELSEWHERE)
+		json_put_count(object, "broker", answer->broker);
 	json_put_u64(object, "org", answer->tag.org_id);
 	json_put_u64(object, "engagement", answer->tag.engagement_id);
 	if (answer->has_verdict)
@@ -150,6 +152,25 @@ static void put_counts(json_object *object, const struct broker_counts *counts)
 	json_put_u64(object, "committed", counts->decisions[BROKER_COMMITTED]);
 	json_put_u64(object, "cancelled", counts->decisions[BROKER_CANCELLED]);
 	put_reasons(object, "reservations_refused", counts->reservations_refused);
+	json_put_u64(object, "forwarded", counts->decisions[BROKER_FORWARDED]);
+	json_put_u64(object, "elsewhere", counts->decisions[BROKER_ELSEWHERE]);
+}
+
+/* What became of the messages from other brokers. */
+static void put_received(json_object *object, const uint64_t received[BROKER_RECEIPTS])
+{
+	static const char *const names[BROKER_RECEIPTS] = {
+		[BROKER_RECEIVED] = "delivered",
+		[BROKER_RECEIVED_QUEUE_FULL] = "queue_full",
+		[BROKER_RECEIVED_NOT_FOUND] = "not_found",
+		[BROKER_RECEIVED_MISMATCH] = "tenant_mismatch",
+		[BROKER_RECEIVED_REFUSED] = "others_kernel",
+	};
+	json_object *list = json_new();
+
+	for (enum broker_receipt receipt = 0; receipt < BROKER_RECEIPTS; receipt++)
+		json_put_u64(list, names[receipt], received[receipt]);
+	json_put(object, "received", list);
 }
 
 static void put_tenant(const struct broker_tenant *tenant, void *tenants)
@@ -171,6 +192,7 @@ static void write_counts(FILE *out, const struct answers *answers, json_object *
 	json_put_u64(object, "malformed", answers->malformed);
 	put_counts(object, broker_counts(answers->broker));
 	json_put_u64(object, "repeated", answers->repeated);
+	put_received(object, broker_counts(answers->broker)->received);
 	broker_tenants(answers->broker, put_tenant, tenants);
 	json_put(object, "tenants", tenants);
 	write_line(out, object);

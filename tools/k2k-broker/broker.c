@@ -7,22 +7,12 @@
 
 enum { LOOK_MS = 1000, BACKOFF_FIRST_MS = 10, BACKOFF_LAST_MS = 1000 };
 
-struct broker_kernel {
-	LIST_ENTRY(broker_kernel) of_inbox;
-	struct broker_inbox *inbox;
-	struct broker_tenant *tenant;
-	struct k2k_audit_tag tag;
-	struct k2k_lease lease;
-	uint64_t opening; /* of the lease: a slot does not outlive its registry */
-	char name[];
-};
-
 const char *broker_decision_name(enum broker_decision decision)
 {
 	static const char *const names[BROKER_DECISIONS] = {
-		"DELIVERED", "QUEUE_FULL", "NOT_FOUND", "TENANT_MISMATCH", "REJECTED",
-		"ADDED",     "MOVED",      "UPDATED",   "REMOVED",         "RESERVED",
-		"COMMITTED", "CANCELLED",  "REFUSED",
+		"DELIVERED",       "QUEUE_FULL", "NOT_FOUND", "FORWARDED", "ELSEWHERE",
+		"TENANT_MISMATCH", "REJECTED",   "ADDED",     "MOVED",     "UPDATED",
+		"REMOVED",         "RESERVED",   "COMMITTED", "CANCELLED", "REFUSED",
 	};
 	return names[decision];
 }
@@ -38,6 +28,7 @@ const char *broker_reason_name(enum broker_reason reason)
 		"suspended",
 		"unknown_kernel",
 		"others_kernel",
+		"kernels_full",
 		"broker_full",
 		"leases_full",
 		"engagements_full",
@@ -76,6 +67,21 @@ enum broker_reason broker_reason_of(int code)
 	}
 }
 
+enum broker_reason broker_kernel_reason(int code)
+{
+	switch (code) {
+	case K2K_ENOKERNEL: return BROKER_UNKNOWN_KERNEL;
+	case K2K_EEXIST:
+	case K2K_ENOTHELD: return BROKER_OTHERS_KERNEL;
+	case K2K_EFULL:
+		if (strcmp(k2k_error_detail()->object, "kernels") == 0)
+			return BROKER_KERNELS_FULL;
+		break;
+	default: break;
+	}
+	return broker_reason_of(code);
+}
+
 static uint64_t add_saturating(uint64_t a, uint64_t b)
 {
 	return a + b < a ? UINT64_MAX : a + b;
@@ -91,47 +97,46 @@ static uint64_t now_ms(void)
 static int attach(struct broker *broker)
 {
 	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+	struct k2k_registry_info info = { .size = sizeof info };
 	int code;
 
 	options.flags = K2K_OPEN_TIMEOUT;
 	options.timeout_ns = BROKER_TIMEOUT_NS;
 	options.actor = "k2k-broker";
 	code = k2k_registry_open(broker->name, K2K_ROLE_BROKER, &options, &broker->reg);
+	if (!code)
+		code = k2k_registry_info(broker->reg, &info);
 	if (code)
 		return code;
+	memcpy(broker->uuid, info.uuid, sizeof broker->uuid);
 	broker->opening++;
 	broker->backoff_ms = BACKOFF_FIRST_MS;
 	broker->next_ms = now_ms() + LOOK_MS;
 	return k2k_registry_set_audit_sink(broker->reg, broker->sink, broker->sink_context);
 }
 
-/* Takes a slot for a kernel that has none since the registry was opened. */
-static int kernel_attach(struct broker *broker, struct broker_kernel *kernel,
-                         struct k2k_verdict *verdict)
+int broker_kernel_enter(struct broker *broker, struct broker_kernel *kernel,
+                        struct k2k_verdict *verdict)
 {
-	struct k2k_lease lease = K2K_LEASE_INIT;
-	int code;
+	const struct k2k_kernel_address address = { { broker->way.number, 0 } };
+	int code = k2k_kernel_add(broker->reg, kernel->name, kernel->tenant->id, kernel->tag,
+	                          &address, verdict);
 
-	if (kernel->opening == broker->opening)
-		return 0;
-	code = k2k_kernel_acquire(broker->reg, kernel->tenant->id, &lease, verdict);
-	if (code == 0) {
-		kernel->lease = lease;
+	if (code == 0)
 		kernel->opening = broker->opening;
-	}
 	return code;
 }
 
-static void kernel_attach_each(const void *node, VISIT visit, void *broker)
+static void kernel_enter_each(const void *node, VISIT visit, void *broker)
 {
 	if (visit == postorder || visit == leaf) /* each node once */
-		kernel_attach(broker, *(struct broker_kernel *const *)node, NULL);
+		broker_kernel_enter(broker, *(struct broker_kernel *const *)node, NULL);
 }
 
 /*
- * The registry was destroyed or replaced. The kernels stay and take slots of the new one. A kernel
+ * The registry was destroyed or replaced. The kernels stay and are entered in the new one. A kernel
  * that is refused, by a limit or because its tenant is not registered yet, tries again when it
- * sends.
+ * sends or is sent to.
  */
 static int attach_again(struct broker *broker)
 {
@@ -150,7 +155,7 @@ static int attach_again(struct broker *broker)
 		                             : broker->backoff_ms * 2;
 		return K2K_EFENCED;
 	}
-	twalk_r(broker->kernels, kernel_attach_each, broker);
+	twalk_r(broker->kernels, kernel_enter_each, broker);
 	return 0;
 }
 
@@ -198,7 +203,7 @@ void broker_close(struct broker **broker)
 	if (!*broker)
 		return;
 	if ((*broker)->reg)
-		/* gives all slots back, and ends all reservations */
+		/* gives all names and slots back, and ends all reservations */
 		k2k_registry_close(&(*broker)->reg);
 	broker_reservations_free(*broker);
 	tdestroy((*broker)->kernels, kernel_free);
@@ -235,7 +240,7 @@ static int compare_tenants(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static struct broker_kernel *kernel_find(const struct broker *broker, const char *name)
+struct broker_kernel *broker_kernel_find(const struct broker *broker, const char *name)
 {
 	void *node = tfind(name, &broker->kernels, compare_name);
 
@@ -266,19 +271,24 @@ static void count_kernel(struct broker *broker, struct broker_tenant *tenant, ui
 	tenant->counts.kernels += change;
 }
 
-/* An error needs no handling: the slot then ended with its tenant's registration. */
-static void slot_release(struct broker *broker, struct broker_kernel *kernel)
+/* An error needs no handling: then name and slot have ended already. */
+static void leave_directory(struct broker *broker, struct broker_kernel *kernel)
 {
 	if (broker->reg && kernel->opening == broker->opening)
-		k2k_kernel_release(broker->reg, &kernel->lease);
+		k2k_kernel_remove(broker->reg, kernel->name);
+}
+
+static void kernel_forget(struct broker *broker, struct broker_kernel *kernel)
+{
+	tdelete(kernel, &broker->kernels, compare_kernels);
+	kernel_free(kernel);
 }
 
 static void kernel_remove(struct broker *broker, struct broker_kernel *kernel)
 {
-	slot_release(broker, kernel);
+	leave_directory(broker, kernel);
 	count_kernel(broker, kernel->tenant, (uint64_t)-1);
-	tdelete(kernel, &broker->kernels, compare_kernels);
-	kernel_free(kernel);
+	kernel_forget(broker, kernel);
 }
 
 static struct broker_kernel *kernel_make(struct broker *broker, struct broker_inbox *inbox,
@@ -299,18 +309,6 @@ static struct broker_kernel *kernel_make(struct broker *broker, struct broker_in
 	return kernel;
 }
 
-/* Whether the kernel's slot belongs to the current registration of its tenant. */
-static int slot_is_current(struct broker *broker, const struct broker_kernel *kernel)
-{
-	struct k2k_tenant_info info = { .size = sizeof info };
-
-	if (kernel->opening != broker->opening)
-		return 0;
-	return kernel->tenant->id == K2K_TENANT_UNSPECIFIED ||
-	       (k2k_tenant_get(broker->reg, kernel->tenant->id, &info) == 0 &&
-	        info.generation == kernel->lease.generation);
-}
-
 void broker_refuse(struct broker_answer *answer, enum broker_decision decision,
                    enum broker_reason reason, int code)
 {
@@ -319,50 +317,55 @@ void broker_refuse(struct broker_answer *answer, enum broker_decision decision,
 	answer->code = code;
 }
 
+/* Why the inbox may not have a kernel of that name. */
+static enum broker_reason may_add(const struct broker *broker, const struct broker_inbox *inbox,
+                                  const struct broker_kernel *kernel)
+{
+	if (kernel && kernel->inbox != inbox)
+		return BROKER_OTHERS_KERNEL;
+	if (!kernel && broker->counts.kernels >= BROKER_KERNELS_MAX)
+		return BROKER_BROKER_FULL;
+	return BROKER_REASON_NONE;
+}
+
 static void add(struct broker *broker, struct broker_inbox *inbox,
                 const struct broker_request *request, struct broker_answer *answer)
 {
-	struct broker_kernel *kernel = kernel_find(broker, request->name);
-	struct k2k_lease lease = K2K_LEASE_INIT;
+	const struct k2k_kernel_address address = { { broker->way.number, 0 } };
+	struct broker_kernel *kernel = broker_kernel_find(broker, request->name);
+	enum broker_reason reason = may_add(broker, inbox, kernel);
 	struct broker_tenant *tenant;
 	int code;
 
 	answer->tenant = request->tenant;
 	answer->tag = request->tag;
-	if (kernel && kernel->inbox != inbox)
-		return broker_refuse(answer, BROKER_REFUSED, BROKER_OTHERS_KERNEL, 0);
-	if (!kernel && broker->counts.kernels >= BROKER_KERNELS_MAX)
-		return broker_refuse(answer, BROKER_REFUSED, BROKER_BROKER_FULL, 0);
+	if (reason)
+		return broker_refuse(answer, BROKER_REFUSED, reason, 0);
 	if (!broker->reg)
 		return broker_refuse(answer, BROKER_REFUSED, BROKER_NO_REGISTRY, K2K_EFENCED);
-	if (kernel && kernel->tenant->id == request->tenant && slot_is_current(broker, kernel)) {
-		kernel->tag = request->tag;
-		answer->decision = BROKER_UPDATED;
-		return;
-	}
-	code = k2k_kernel_acquire(broker->reg, request->tenant, &lease, &answer->verdict);
-	answer->has_verdict = (code == 0 || code == K2K_EKERNELS) &&
-	                      request->tenant != K2K_TENANT_UNSPECIFIED;
+	code = k2k_kernel_add(broker->reg, request->name, request->tenant, request->tag, &address,
+	                      &answer->verdict);
+	/* of a kernel that keeps its slot it has nothing to say */
+	answer->has_verdict = code == K2K_EKERNELS || (code == 0 && answer->verdict.used > 0);
 	if (code)
-		/* a kernel that moves keeps its old slot */
-		return broker_refuse(answer, BROKER_REFUSED, broker_reason_of(code), code);
+		/* a kernel that moves stays what it was */
+		return broker_refuse(answer, BROKER_REFUSED, broker_kernel_reason(code), code);
 	tenant = broker_tenant_find(broker, request->tenant);
 	answer->decision = !kernel                    ? BROKER_ADDED
 	                   : kernel->tenant == tenant ? BROKER_UPDATED
 	                                              : BROKER_MOVED;
-	if (tenant && !kernel)
+	if (kernel)
+		count_kernel(broker, kernel->tenant, (uint64_t)-1);
+	else if (tenant)
 		kernel = kernel_make(broker, inbox, request->name);
 	if (!tenant || !kernel) {
-		k2k_kernel_release(broker->reg, &lease);
+		k2k_kernel_remove(broker->reg, request->name);
+		if (kernel)
+			kernel_forget(broker, kernel);
 		return broker_refuse(answer, BROKER_REFUSED, BROKER_ERROR, K2K_ENOMEM);
-	}
-	if (answer->decision != BROKER_ADDED) {
-		slot_release(broker, kernel);
-		count_kernel(broker, kernel->tenant, (uint64_t)-1);
 	}
 	kernel->tenant = tenant;
 	kernel->tag = request->tag;
-	kernel->lease = lease;
 	kernel->opening = broker->opening;
 	count_kernel(broker, tenant, 1);
 }
@@ -370,7 +373,7 @@ static void add(struct broker *broker, struct broker_inbox *inbox,
 static void remove_named(struct broker *broker, struct broker_inbox *inbox,
                          const struct broker_request *request, struct broker_answer *answer)
 {
-	struct broker_kernel *kernel = kernel_find(broker, request->name);
+	struct broker_kernel *kernel = broker_kernel_find(broker, request->name);
 
 	if (!kernel)
 		return broker_refuse(answer, BROKER_REFUSED, BROKER_UNKNOWN_KERNEL, 0);
@@ -388,80 +391,6 @@ void broker_leave(struct broker *broker, struct broker_inbox *inbox)
 
 	while ((kernel = LIST_FIRST(&inbox->kernels)))
 		kernel_remove(broker, kernel);
-}
-
-/* ---- messages --------------------------------------------------------------------- */
-
-static int admit(struct broker *broker, struct broker_kernel *source, struct broker_answer *answer)
-{
-	int code;
-
-	if (answer->tenant == K2K_TENANT_UNSPECIFIED)
-		/* always admitted and never counted, even without a registry */
-		return 0;
-	if (!broker->reg)
-		return K2K_EFENCED;
-	code = kernel_attach(broker, source, &answer->verdict);
-	if (code == 0)
-		code = k2k_message_admit(broker->reg, answer->tenant, answer->tag, 1,
-		                         &answer->verdict);
-	answer->has_verdict = code == 0 || code == K2K_ERATE || code == K2K_EBUDGET ||
-	                      code == K2K_EKERNELS;
-	return code;
-}
-
-static void book(struct broker *broker, uint64_t gpu_ns, struct broker_answer *answer)
-{
-	int code;
-
-	if (gpu_ns == 0)
-		return;
-	if (answer->tenant == K2K_TENANT_UNSPECIFIED) {
-		answer->unbooked = BROKER_UNSPECIFIED_TENANT;
-		return;
-	}
-	code = k2k_usage_track(broker->reg, answer->tenant, answer->tag, gpu_ns);
-	answer->unbooked = code == K2K_ENOTENANT ? BROKER_TENANT_GONE : broker_reason_of(code);
-	if (code == 0)
-		answer->booked_ns = gpu_ns;
-	else
-		answer->code = code;
-}
-
-static void message(struct broker *broker, struct broker_inbox *inbox,
-                    const struct broker_request *request, struct broker_answer *answer)
-{
-	struct broker_kernel *source = kernel_find(broker, request->name);
-	struct broker_kernel *destination = kernel_find(broker, request->to);
-	int code;
-
-	answer->tenant = source ? source->tenant->id : K2K_TENANT_UNSPECIFIED;
-	answer->to_tenant = destination ? destination->tenant->id : answer->tenant;
-	answer->tag = request->tag;
-	if (source && source->inbox != inbox)
-		return broker_refuse(answer, BROKER_REJECTED, BROKER_OTHERS_KERNEL, 0);
-	if (source && request->tag.org_id == 0 && request->tag.engagement_id == 0)
-		answer->tag = source->tag;
-	if (k2k_is_cross_tenant(answer->tenant, answer->to_tenant)) {
-		code = broker->reg ? k2k_audit_cross_tenant(broker->reg, answer->tenant,
-		                                            answer->to_tenant, request->name,
-		                                            request->to, answer->tag)
-		                   : K2K_EFENCED;
-		return broker_refuse(answer, BROKER_TENANT_MISMATCH, BROKER_REASON_NONE, code);
-	}
-	code = admit(broker, source, answer);
-	if (code)
-		return broker_refuse(answer, BROKER_REJECTED, broker_reason_of(code), code);
-	if (!destination)
-		answer->decision = BROKER_NOT_FOUND;
-	else if (destination->inbox->deliver(destination->inbox,
-	                                     &(struct broker_message){ request->name, request->to,
-	                                                               answer->tenant, answer->tag,
-	                                                               request->gpu_ns }) == 0)
-		answer->decision = BROKER_DELIVERED;
-	else
-		answer->decision = BROKER_QUEUE_FULL;
-	book(broker, request->gpu_ns, answer);
 }
 
 /* ---- one request -------------------------------------------------------------------- */
@@ -501,7 +430,7 @@ static void decide(struct broker *broker, struct broker_inbox *inbox,
 {
 	*answer = (struct broker_answer){ .verdict = K2K_VERDICT_INIT };
 	if (request->operation == BROKER_SEND)
-		message(broker, inbox, request, answer);
+		broker_message(broker, inbox, request, answer);
 	else if (request->operation == BROKER_ADD)
 		add(broker, inbox, request, answer);
 	else if (request->operation == BROKER_RESERVE)
@@ -521,13 +450,19 @@ void broker_decide(struct broker *broker, struct broker_inbox *inbox,
 
 	decide(broker, inbox, request, answer);
 	/* the registry is gone, and nothing was done: try the new one, if there is one */
-	if (answer->code == K2K_EFENCED && !answer->unbooked && attach_again(broker) == 0)
+	if (answer->code == K2K_EFENCED && !answer->unbooked &&
+	    (attach_again(broker) == 0 || request->operation == BROKER_SEND))
 		decide(broker, inbox, request, answer);
 	count(&broker->counts, request, answer);
 	key.id = answer->tenant;
 	tenant = tfind(&key, &broker->tenants, compare_tenants);
 	if (tenant)
 		count(&(*tenant)->counts, request, answer);
+}
+
+void broker_set_way(struct broker *broker, const struct broker_way *way)
+{
+	broker->way = *way;
 }
 
 const struct broker_counts *broker_counts(const struct broker *broker)

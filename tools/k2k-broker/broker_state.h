@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* broker_state.h - what broker.c and reservations.c share, and nobody else needs */
+/* broker_state.h - what broker.c, messages.c and reservations.c share, and nobody else needs */
 #ifndef K2K_BROKER_STATE_H
 #define K2K_BROKER_STATE_H
 
 #include "broker.h"
 
 #include <search.h>
+
+/* One of this broker's, for its inbox. Whose it is for others, the directory says. */
+struct broker_kernel {
+	LIST_ENTRY(broker_kernel) of_inbox;
+	struct broker_inbox *inbox;
+	struct broker_tenant *tenant;
+	struct k2k_audit_tag tag;
+	uint64_t opening; /* in which it was entered: it does not outlive its registry */
+	char name[];
+};
 
 struct broker_reservation {
 	LIST_ENTRY(broker_reservation) of_holder;
@@ -19,11 +29,13 @@ struct broker_reservation {
 struct broker {
 	struct k2k_registry *reg; /* null while the registry is gone */
 	char name[K2K_NAME_MAX + 1];
+	char uuid[40];    /* of the registry */
 	uint64_t opening; /* counts successful opens */
 	uint64_t next_ms; /* of the next check, or of the next attempt to open it */
 	int backoff_ms;
 	k2k_audit_sink sink;
 	void *sink_context;
+	struct broker_way way;                  /* zeros: there is none */
 	void *kernels, *tenants, *reservations; /* tsearch(3) */
 	uint64_t reserved;                      /* number of the newest reservation */
 	struct broker_counts counts;
@@ -38,6 +50,21 @@ void broker_refuse(struct broker_answer *answer, enum broker_decision decision,
  * closes: there are as many as tenants that had a kernel or a reservation here.
  */
 struct broker_tenant *broker_tenant_find(struct broker *broker, k2k_tenant_id id);
+
+struct broker_kernel *broker_kernel_find(const struct broker *broker, const char *name);
+/*
+ * Enters a kernel in the directory, or again with what it has now: after its tenant was registered
+ * again, and in a registry that was opened again.
+ */
+int broker_kernel_enter(struct broker *broker, struct broker_kernel *kernel,
+                        struct k2k_verdict *verdict);
+/* As broker_reason_of(), of a call about kernels. */
+enum broker_reason broker_kernel_reason(int code);
+
+/* ---- messages.c ---- */
+
+void broker_message(struct broker *broker, struct broker_inbox *inbox,
+                    const struct broker_request *request, struct broker_answer *answer);
 
 /* ---- reservations.c ---- */
 

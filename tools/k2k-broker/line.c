@@ -245,10 +245,21 @@ static int get_number(const struct member *member, enum key key, uint64_t *numbe
 	return 0;
 }
 
+static size_t name_max(enum key key)
+{
+	switch (key) {
+	case CLIENT: return CLIENT_NAME_MAX;
+	case RESERVE:
+	case COMMIT:
+	case CANCEL: return BROKER_NAME_MAX;
+	default: return K2K_KERNEL_NAME_MAX;
+	}
+}
+
 static int get_name(const struct member *member, enum key key, const char **name,
                     struct line_error *error)
 {
-	size_t size, most = key == CLIENT ? CLIENT_NAME_MAX : BROKER_NAME_MAX;
+	size_t size, most = name_max(key);
 
 	if (!json_object_is_type(member->json, json_type_string))
 		return line_wrong(error, member->value_column, "\"%s\" must be a string",

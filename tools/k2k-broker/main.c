@@ -23,7 +23,7 @@ enum { QUEUE_DEFAULT = 256, QUEUE_LAST = 65536 };
 enum { REMEMBER_DEFAULT = 64, REMEMBER_LAST = 65536 };
 
 static const char usage[] =
-	"Usage: k2k-broker [-r NAME] [-s] [-q N] [--remember N] [FILE | --listen "
+	"Usage: k2k-broker [-r NAME] [-s] [-q N] [--remember N] [--peers DIR] [FILE | --listen "
 	"PATH [--mode MODE] [--group GROUP]]\n";
 
 /* clang-format off */
@@ -41,6 +41,7 @@ static const char help[] =
 	"                       Unless given, the umask decides\n"
 	"      --group GROUP    of that socket, by name or number\n"
 	"  -q, --queue N        messages that wait for one connection (256; at most 65536)\n"
+	"      --peers DIR      exchange messages with the other brokers that have a socket in DIR\n"
 	"      --remember N     answers that are kept of one client (64; at most 65536)\n"
 	"  -s, --summary        print the counts at the end; without --listen, no answers\n"
 	"  -h, --help           this\n"
@@ -81,7 +82,7 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, con
 }
 
 struct options {
-	const char *registry, *file;
+	const char *registry, *file, *peers;
 	struct server_options server;
 	int listening; /* a socket is served, not a stream */
 	int summary;
@@ -142,12 +143,13 @@ static size_t read_number(const char *option, const char *text, unsigned long la
 
 static struct options read_options(int argc, char **argv)
 {
-	enum { MODE = 256, GROUP, REMEMBER };
+	enum { MODE = 256, GROUP, REMEMBER, PEERS };
 	static const struct option longs[] = {
 		{ "registry", required_argument, NULL, 'r' },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "queue", required_argument, NULL, 'q' },
 		{ "remember", required_argument, NULL, REMEMBER },
+		{ "peers", required_argument, NULL, PEERS },
 		{ "summary", no_argument, NULL, 's' },
 		{ "mode", required_argument, NULL, MODE },
 		{ "group", required_argument, NULL, GROUP },
@@ -165,6 +167,7 @@ static struct options read_options(int argc, char **argv)
 		case 'r': options.registry = optarg; break;
 		case 'l': options.server.path = optarg; break;
 		case 's': options.summary = 1; break;
+		case PEERS: options.peers = optarg; break;
 		case MODE:
 			options.server.mode = read_mode(optarg);
 			options.server.has_mode = 1;
@@ -215,14 +218,19 @@ static int exit_status(int code)
 
 enum stream { GO_ON, STOPPED, OUTPUT_CLOSED, NOTHING };
 
-/* Waits for fd, for a signal, and for the end of the process that reads the answers. */
-static enum stream wait_for(int fd, short events, int stop_fd, int timeout)
+/*
+ * Waits for fd, for a signal, for the end of the process that reads the answers, and unless `peers`
+ * is null, for other brokers: then it returns NOTHING.
+ */
+static enum stream wait_for(int fd, short events, int stop_fd, const struct peers *peers,
+                            int timeout)
 {
-	struct pollfd polls[3] = { { .fd = stop_fd, .events = POLLIN },
+	struct pollfd polls[4] = { { .fd = stop_fd, .events = POLLIN },
 		                   { .fd = STDOUT_FILENO },
-		                   { .fd = fd, .events = events } };
+		                   { .fd = fd, .events = events },
+		                   { .fd = peers ? peers_fd(peers) : -1, .events = POLLIN } };
 
-	if (poll(polls, 3, timeout) <= 0)
+	if (poll(polls, 4, timeout) <= 0)
 		return NOTHING;
 	if (polls[1].revents)
 		errno = EPIPE;
@@ -248,7 +256,7 @@ static enum stream write_all(const char *bytes, size_t size, int stop_fd)
 	size_t done = 0;
 
 	while (done < size) {
-		enum stream wait = wait_for(STDOUT_FILENO, POLLOUT, stop_fd, -1);
+		enum stream wait = wait_for(STDOUT_FILENO, POLLOUT, stop_fd, NULL, -1);
 		size_t piece = size - done < PIPE_BUF ? size - done : PIPE_BUF;
 		ssize_t n;
 
@@ -274,7 +282,8 @@ static int consume(struct broker_inbox *inbox, const struct broker_message *mess
 	return ((struct stream_inbox *)inbox)->queue > 0 ? 0 : -1;
 }
 
-static int run_stream(int fd, const struct options *options, struct answers *answers, int stop_fd)
+static int run_stream(int fd, const struct options *options, struct answers *answers,
+                      struct peers *peers, int stop_fd)
 {
 	static struct session session;
 	struct stream_inbox stream = { .inbox.deliver = consume, .queue = options->server.queue };
@@ -288,9 +297,11 @@ static int run_stream(int fd, const struct options *options, struct answers *ans
 		FILE *out;
 		ssize_t n;
 
-		state = wait_for(fd, POLLIN, stop_fd, broker_tick(answers->broker));
+		state = wait_for(fd, POLLIN, stop_fd, peers, broker_tick(answers->broker));
 		if (state == STOPPED || state == OUTPUT_CLOSED)
 			break;
+		if (peers)
+			peers_work(peers);
 		n = state == GO_ON ? read(fd, to, room) : 0;
 		if (n < 0 && errno != EINTR && errno != EAGAIN) {
 			status = failed(options->file ? options->file : "standard input");
@@ -345,8 +356,8 @@ static int catch_signals(void)
 }
 
 /* From READY to STOPPING. The caller closes *server, after it has printed the counts. */
-static int run(const struct options *options, int input, struct answers *answers, int stop_fd,
-               struct server **server)
+static int run(const struct options *options, int input, struct answers *answers,
+               struct peers *peers, int stop_fd, struct server **server)
 {
 	char why[256];
 	int status = 0;
@@ -360,17 +371,32 @@ static int run(const struct options *options, int input, struct answers *answers
 	}
 	notify("READY=1");
 	if (!options->listening)
-		status = run_stream(input, options, answers, stop_fd);
-	else if (server_run(*server, answers, stop_fd) != 0)
+		status = run_stream(input, options, answers, peers, stop_fd);
+	else if (server_run(*server, answers, peers, stop_fd) != 0)
 		status = failed("poll");
 	notify("STOPPING=1");
 	return status;
+}
+
+static struct peers *open_peers(const struct options *options, struct broker *broker)
+{
+	struct peers *peers = NULL;
+	char why[256];
+	int status;
+
+	if (options->peers) {
+		peers = peers_open(options->peers, broker, why, &status);
+		if (!peers)
+			fail(status, "%s: %s", options->peers, why);
+	}
+	return peers;
 }
 
 int main(int argc, char **argv)
 {
 	struct answers answers = { 0 };
 	struct server *server = NULL;
+	struct peers *peers;
 	struct options options;
 	char *totals = NULL;
 	size_t size;
@@ -389,8 +415,9 @@ int main(int argc, char **argv)
 		     detail->code == code && detail->text[0] ? ": " : "",
 		     detail->code == code ? detail->text : "");
 	}
+	peers = open_peers(&options, answers.broker);
 	answers.clients = clients_open(options.remember);
-	status = run(&options, input, &answers, stop_fd, &server);
+	status = run(&options, input, &answers, peers, stop_fd, &server);
 	if (options.summary && !status) {
 		FILE *out = text_open(&totals, &size);
 
@@ -400,6 +427,7 @@ int main(int argc, char **argv)
 	if (server)
 		server_close(&server, &answers);
 	clients_close(&answers.clients);
+	peers_close(&peers);
 	broker_close(&answers.broker);
 	/* all slots are returned by now, so a reader that sleeps only holds up this process */
 	if (totals && (fwrite(totals, 1, size, stdout) < size || fflush(stdout)))

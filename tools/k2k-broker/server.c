@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server.h"
+#include "socket_path.h"
 #include "common/memory.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -51,44 +51,23 @@ struct server {
 	ino_t ino;
 	size_t queue, clients;
 	TAILQ_HEAD(, connection) connections;
-	struct pollfd polls[SERVER_CLIENTS_MAX + 2];
+	struct pollfd polls[SERVER_CLIENTS_MAX + 3];
 };
 
 /* ---- the socket ----------------------------------------------------------------- */
 
-/*
- * A broker that starts holds the directory's lock from its first check until it listens, so that of
- * two brokers the second finds the first.
- */
+/* The directory of the socket, locked; or -1 with errno. */
 static int lock_directory(const char *path)
 {
 	char *copy = check_memory(strdup(path));
 	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	free(copy);
-	for (int tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
-		if (errno != EWOULDBLOCK || tries == 200) {
-			close(fd);
-			return -1;
-		}
-		poll(NULL, 0, 10);
+	if (fd >= 0 && socket_lock_directory(fd) != 0) {
+		close(fd);
+		return -1;
 	}
 	return fd;
-}
-
-/* 1: a process listens there. 0: none does. -1: see errno. */
-static int is_alive(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), result;
-
-	if (fd < 0)
-		return -1;
-	result = connect(fd, (const struct sockaddr *)address, sizeof *address);
-	result = result == 0 || errno == EAGAIN             ? 1
-	         : errno == ECONNREFUSED || errno == ENOENT ? 0
-	                                                    : -1;
-	close(fd);
-	return result;
 }
 
 /*
@@ -120,7 +99,8 @@ static int listen_at(struct server *server, const struct server_options *options
 
 	*exit_code = 10;
 	if (lstat(path, &st) == 0) {
-		int alive = S_ISSOCK(st.st_mode) ? is_alive(&server->address) : 0;
+		int alive = S_ISSOCK(st.st_mode) ? socket_is_alive(&server->address, SOCK_STREAM)
+		                                 : 0;
 
 		if (!S_ISSOCK(st.st_mode)) {
 			*exit_code = 4;
@@ -385,13 +365,13 @@ static void accept_some(struct server *server)
 
 /* ---- the loop ------------------------------------------------------------------------- */
 
-int server_run(struct server *server, struct answers *answers, int stop_fd)
+int server_run(struct server *server, struct answers *answers, struct peers *peers, int stop_fd)
 {
 	for (;;) {
 		struct connection *connection, *following;
 		struct pollfd *polls = server->polls;
 		int timeout = broker_tick(answers->broker), ready;
-		nfds_t count = 2;
+		nfds_t count = 3;
 
 		polls[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
 		polls[1] = (struct pollfd){ .fd = server->full || server->clients ==
@@ -399,6 +379,7 @@ int server_run(struct server *server, struct answers *answers, int stop_fd)
 			                                  ? -1
 			                                  : server->fd,
 			                    .events = POLLIN };
+		polls[2] = (struct pollfd){ .fd = peers ? peers_fd(peers) : -1, .events = POLLIN };
 		TAILQ_FOREACH(connection, &server->connections, next)
 		{
 			short events = 0;
@@ -419,7 +400,7 @@ int server_run(struct server *server, struct answers *answers, int stop_fd)
 			server->full = 0;
 		if (ready > 0 && polls[0].revents)
 			return 0;
-		count = 2;
+		count = 3;
 		TAILQ_FOREACH(connection, &server->connections, next)
 		{
 			connection->ready = ready > 0 && polls[count].revents;
@@ -427,6 +408,8 @@ int server_run(struct server *server, struct answers *answers, int stop_fd)
 		}
 		TAILQ_FOREACH(connection, &server->connections, next)
 		work(connection, answers);
+		if (peers)
+			peers_work(peers);
 		for (connection = TAILQ_FIRST(&server->connections); connection;
 		     connection = following) {
 			following = TAILQ_NEXT(connection, next);

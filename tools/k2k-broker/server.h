@@ -14,6 +14,7 @@
 #define K2K_BROKER_SERVER_H
 
 #include "answer.h"
+#include "peers.h"
 
 #include <sys/types.h>
 
@@ -39,8 +40,11 @@ struct server_options {
  */
 struct server *server_open(const struct server_options *options, char why[256], int *exit_code);
 
-/* Serves until stop_fd is readable. Returns 0, or -1 with errno. */
-int server_run(struct server *server, struct answers *answers, int stop_fd);
+/*
+ * Serves clients, and unless `peers` is null other brokers, until stop_fd is readable. Returns 0,
+ * or -1 with errno.
+ */
+int server_run(struct server *server, struct answers *answers, struct peers *peers, int stop_fd);
 
 /*
  * Closes all connections. Removes the socket's name if it is still this socket's, and not one that

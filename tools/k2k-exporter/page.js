@@ -377,7 +377,7 @@ const followers = new Table("followers", [
 const showFollowers = () => followers.show(followers.order(followerRows));
 followers.changed = showFollowers;
 
-const ROOM = ["tenants", "budgets", "engagements", "leases"];
+const ROOM = ["tenants", "budgets", "engagements", "leases", "kernels"];
 const reasonLines = new Map(), roomLines = new Map(), cards = new Map();
 function lineOf(lines, table, key, title, cells, chart) {
 	if (!lines.has(key)) {
@@ -434,7 +434,8 @@ function showWhole(status, rows, was) {
 	card("admitted", "Admitted per second", perSecond(admitted), "", series("admitted", admitted));
 	card("rejected", "Rejected per second", perSecond(rejected), "", series("rejected", rejected));
 	card("gpu", "GPU time per second", gpu === null ? "" : gpu.toFixed(gpu < 10 ? 2 : 0) + " s", "", series("gpu", gpu));
-	card("kernels", "Kernel slots held", grouped(kernels), `${bytes(memory)} of GPU memory`, series("kernels", kernels));
+	card("kernels", "Kernel slots held", grouped(kernels),
+		`${grouped(status.tables.kernels.used)} names of kernels, ${bytes(memory)} of GPU memory`, series("kernels", kernels));
 	card("tenants", "Tenants", grouped(rows.length), `room for ${grouped(status.tables.tenants.capacity)}`);
 	card("brokers", "Brokers attached", `${alive} of ${status.broker_places}`, "");
 	for (const reason of REASONS) {

@@ -50,6 +50,7 @@ static void put_registry(json_object *m, const struct snapshot *s)
 	put_table(tables, "engagements", &r->engagements);
 	put_table(tables, "leases", &r->leases);
 	put_table(tables, "budgets", &r->budgets);
+	put_table(tables, "kernels", &s->kernel_table);
 	json_put(m, "tables", tables);
 	for (uint32_t kind = 1; kind < K2K_AUDIT_KINDS_MAX; kind++) {
 		written += s->audit.written_by_kind[kind];
@@ -61,6 +62,7 @@ static void put_registry(json_object *m, const struct snapshot *s)
 	json_put_u64(audit, "lost", lost);
 	json_put_bool(audit, "required", (r->flags & K2K_INFO_REQUIRE_AUDIT) != 0);
 	json_put(m, "audit", audit);
+	json_put_bool(m, "strict", (r->flags & K2K_INFO_STRICT) != 0);
 	json_put_count(m, "broker_places", r->max_brokers);
 	json_put_count(m, "tenants_damaged", s->damaged_count);
 }

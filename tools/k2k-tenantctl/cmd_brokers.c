@@ -3,8 +3,10 @@
 #include "brokers.h"
 #include "commands.h"
 #include "output.h"
+#include "common/json.h"
 #include "common/printable.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,7 +112,72 @@ static int compare_leases(const void *a, const void *b)
 	return (x->engagement_id > y->engagement_id) - (x->engagement_id < y->engagement_id);
 }
 
-static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, size_t count)
+/* By tenant and broker, as leases are. */
+static int compare_names(const void *a, const void *b)
+{
+	const struct k2k_kernel_info *x = a, *y = b;
+
+	if (x->generation != y->generation)
+		return x->generation < y->generation ? -1 : 1;
+	if (x->broker != y->broker)
+		return x->broker < y->broker ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+/* The kernels of one lease: "a, b and 7 more"; and all of them as JSON. */
+struct names {
+	char text[100];
+	json_object *json;
+};
+
+static void collect_names(struct names *names, const struct k2k_kernel_info *kernels, size_t count)
+{
+	size_t used = 0, left = count;
+
+	*names = (struct names){ .json = json_new_list() };
+	for (size_t i = 0; i < count; i++) {
+		char name[PRINTABLE_KERNEL];
+
+		printable_escape(name, sizeof(name), kernels[i].name, sizeof(kernels[i].name));
+		json_append(names->json, check_memory(json_object_new_string(name)));
+		if (left < count - i || used + strlen(name) + sizeof(", ") > 64)
+			continue;
+		used += (size_t)snprintf(names->text + used, sizeof(names->text) - used, "%s%s",
+		                         i ? ", " : "", name);
+		left--;
+	}
+	if (left)
+		snprintf(names->text + used, sizeof(names->text) - used, "%s%zu%s",
+		         used ? " and " : "", left, used ? " more" : " names");
+}
+
+/* Of all kernels in the order of compare_names(), those that the lease holds slots for. */
+static const struct k2k_kernel_info *names_of(const struct k2k_lease_info *lease,
+                                              const struct k2k_kernel_info *kernels, size_t count,
+                                              size_t *found)
+{
+	const struct k2k_kernel_info least = { .generation = lease->generation,
+		                               .broker = lease->slot };
+	size_t from = 0, to = count;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (compare_names(&kernels[middle], &least) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	*found = 0;
+	while (lease->kernels && from + *found < count &&
+	       kernels[from + *found].generation == lease->generation &&
+	       kernels[from + *found].broker == lease->slot)
+		++*found;
+	return kernels + from;
+}
+
+static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, size_t count,
+                         const struct k2k_kernel_info *kernels, size_t kernel_count)
 {
 	struct list list;
 
@@ -118,7 +185,12 @@ static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, s
 	for (size_t i = 0; i < count; i++) {
 		const struct value engagement = { .number = leases[i].engagement_id,
 			                          .none = !leases[i].reserved_ns };
+		size_t found;
+		const struct k2k_kernel_info *own = names_of(&leases[i], kernels, kernel_count,
+		                                             &found);
+		struct names names;
 
+		collect_names(&names, own, found);
 		list_row(&list, (const struct value[COL_LEASE_COUNT]){
 					[COL_LEASE_TENANT] = NUMBER(leases[i].id),
 					[COL_LEASE_SLOT] = NUMBER(leases[i].slot),
@@ -127,7 +199,10 @@ static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, s
 					[COL_LEASE_MEMORY] = NUMBER(leases[i].gpu_memory_bytes),
 					[COL_LEASE_ENGAGEMENT] = engagement,
 					[COL_LEASE_RESERVED] = NUMBER(leases[i].reserved_ns),
+					[COL_LEASE_NAMES] = { .json = names.json },
+					[COL_LEASE_NAMES_SHOWN] = TEXT(names.text),
 				});
+		json_object_put(names.json);
 	}
 	list_end(&list);
 }
@@ -135,12 +210,19 @@ static void print_leases(struct ctl *ctl, const struct k2k_lease_info *leases, s
 int cmd_leases(struct ctl *ctl)
 {
 	struct k2k_lease_info *leases;
-	size_t count, kept = 0;
+	struct k2k_kernel_info *kernels;
+	size_t count, kernel_count, kept = 0;
 	int exit_code = fetch_filtered(ctl, LIST_LEASES, (void **)&leases, &count);
 
 	if (exit_code)
 		return exit_code;
+	exit_code = fetch_filtered(ctl, LIST_KERNELS, (void **)&kernels, &kernel_count);
+	if (exit_code) {
+		free(leases);
+		return exit_code;
+	}
 	qsort(leases, count, sizeof(*leases), compare_leases);
+	qsort(kernels, kernel_count, sizeof(*kernels), compare_names);
 	for (size_t i = 0; i < count; i++) {
 		if (leases[i].flags & K2K_TENANT_DAMAGED)
 			fail_with(ctl, K2K_ECORRUPT,
@@ -150,7 +232,8 @@ int cmd_leases(struct ctl *ctl)
 		else
 			leases[kept++] = leases[i];
 	}
-	print_leases(ctl, leases, kept);
+	print_leases(ctl, leases, kept, kernels, kernel_count);
+	free(kernels);
 	free(leases);
 	return kept < count ? EXIT_PARTLY : EXIT_DONE;
 }

@@ -289,28 +289,36 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		{ "tables.budgets.used", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.retired", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.capacity", NULL, KIND_COUNT, 0 },
+		{ "tables.kernels.used", NULL, KIND_COUNT, 0 },
+		{ "tables.kernels.retired", NULL, KIND_COUNT, 0 },
+		{ "tables.kernels.capacity", NULL, KIND_COUNT, 0 },
 		{ "max_audit_events", "audit events", KIND_COUNT, 0 },
 		{ "max_brokers", NULL, KIND_COUNT, 0 },
 		{ "require_audit", "audit required", KIND_BOOL, 0 },
-		{ "max_kernels", "kernels", KIND_COUNT, 0 },
-		{ "strict", NULL, KIND_BOOL, 0 },
+		{ "max_kernels", NULL, KIND_COUNT, 0 },
+		{ NULL, "names of kernels", KIND_TEXT, 0 },
+		{ "strict", "strict", KIND_BOOL, 0 },
 		{ "differences", NULL, KIND_JSON, 0 },
 	};
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	const struct k2k_table_info *t[4] = { &info.tenants, &info.engagements, &info.leases,
 		                              &info.budgets };
 	char full[4][96], defs_mode[16], live_mode[16], owner[USER_TEXT], group[USER_TEXT],
-		brokers[32];
+		brokers[32], names[64];
 	uint64_t reserved_ns = 0;
+	size_t kernels = 0;
 	int code = k2k_registry_info(reg, &info);
 
 	if (!code)
 		code = sum_reserved(reg, &reserved_ns);
+	if (!code)
+		code = k2k_kernel_list(reg, K2K_TENANT_UNSPECIFIED, NULL, 0, &kernels);
 	if (code)
 		return fail(ctl, code, "registry '%s'", ctl->registry);
 	snprintf(defs_mode, sizeof(defs_mode), "%04o", info.defs_mode & 07777);
 	snprintf(live_mode, sizeof(live_mode), "%04o", info.live_mode & 07777);
 	snprintf(brokers, sizeof(brokers), "%u of %" PRIu64, info.brokers, info.max_brokers);
+	snprintf(names, sizeof(names), "%zu of %" PRIu64, kernels, info.max_kernels);
 	for (size_t i = 0; i < 4; i++)
 		snprintf(full[i], sizeof(full[i]),
 		         "%" PRIu64 " of %" PRIu64 " used, %" PRIu64 " retired", t[i]->used,
@@ -352,10 +360,14 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 			     NUMBER(t[3]->used),
 			     NUMBER(t[3]->retired),
 			     NUMBER(t[3]->capacity),
+			     NUMBER(kernels),
+			     NUMBER(0),
+			     NUMBER(info.max_kernels),
 			     NUMBER(info.max_audit_events),
 			     NUMBER(info.max_brokers),
 			     NUMBER((info.flags & K2K_INFO_REQUIRE_AUDIT) != 0),
 			     NUMBER(info.max_kernels),
+			     TEXT(names),
 			     NUMBER((info.flags & K2K_INFO_STRICT) != 0),
 			     { .json = differences },
 		     },

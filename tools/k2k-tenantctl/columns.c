@@ -103,8 +103,28 @@ static const struct field lease_fields[COL_LEASE_COUNT] = {
 	[COL_LEASE_MEMORY] = { "gpu_memory_bytes", "GPU-MEMORY", KIND_BYTES, 0 },
 	[COL_LEASE_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, FIELD_SPARE },
 	[COL_LEASE_RESERVED] = { "reserved_ns", "RESERVED", KIND_NS, 0 },
+	[COL_LEASE_NAMES] = { "names", NULL, KIND_JSON, 0 },
+	[COL_LEASE_NAMES_SHOWN] = { NULL, "NAMES", KIND_TEXT, FIELD_SPARE },
 };
 const struct table leases_table = { "leases", ALL(lease_fields) };
+
+static const struct field kernel_fields[COL_KERNEL_COUNT] = {
+	[COL_KERNEL_NAME] = { "name", "KERNEL", KIND_TEXT, 0 },
+	[COL_KERNEL_TENANT] = { "tenant", "TENANT", KIND_ID, 0 },
+	[COL_KERNEL_STALE] = { "stale", "STALE", KIND_BOOL, FIELD_SPARE },
+	[COL_KERNEL_SLOT] = { "slot", "SLOT", KIND_COUNT, 0 },
+	[COL_KERNEL_PID] = { "pid", "PID", KIND_COUNT, 0 },
+	[COL_KERNEL_ORG] = { "org_id", "ORG", KIND_ID, FIELD_SPARE },
+	[COL_KERNEL_ENGAGEMENT] = { "engagement_id", "ENGAGEMENT", KIND_ID, FIELD_SPARE },
+	[COL_KERNEL_GENERATION] = { "generation", "GENERATION", KIND_ID, FIELD_SPARE },
+	[COL_KERNEL_INCARNATION] = { "incarnation", "INCARNATION", KIND_ID, FIELD_SPARE },
+	[COL_KERNEL_ADDRESS] = { "address", "ADDRESS", KIND_TEXT, 0 },
+};
+static const unsigned char usual_of_kernels[] = {
+	COL_KERNEL_NAME, COL_KERNEL_TENANT, COL_KERNEL_SLOT,       COL_KERNEL_PID,
+	COL_KERNEL_ORG,  COL_KERNEL_STALE,  COL_KERNEL_ENGAGEMENT,
+};
+const struct table kernels_table = { "kernels", USUAL(kernel_fields, usual_of_kernels) };
 
 static const struct field budget_fields[COL_BUDGET_COUNT] = {
 	[COL_BUDGET_TENANT] = { "tenant", "TENANT", KIND_ID, 0 },

@@ -598,6 +598,21 @@ const struct command commands[] = {
 		.example = "leases 42",
 	},
 	{
+		.name = "kernels",
+		.run = RUN(cmd_kernels),
+		.max = 1,
+		.operands = { TENANT },
+		.synopsis = "kernels [ID] [options]",
+		.summary = "list the names in the directory of kernels, and whose they are",
+		OPTIONS(filter_options),
+		.table = &kernels_table,
+		.prose = "Names are untrusted: a byte that can't be printed is \\xHH, and \\ is "
+			 "\\\\. ORG and ENGAGEMENT are billed for messages without a tag. A STALE "
+			 "kernel's tenant was deregistered. --filter tenant=0 has those of "
+			 "nobody.\n",
+		.example = "kernels 42",
+	},
+	{
 		.name = "apply",
 		.run = RUN(cmd_apply),
 		.synopsis = "apply -f FILE... [--prune]",

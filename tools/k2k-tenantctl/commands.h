@@ -49,6 +49,8 @@ int cmd_registries(struct ctl *ctl);
 /* cmd_brokers.c */
 int cmd_brokers(struct ctl *ctl);
 int cmd_leases(struct ctl *ctl);
+/* cmd_kernels.c */
+int cmd_kernels(struct ctl *ctl);
 /* cmd_audit_tail.c, cmd_audit_stats.c */
 int cmd_audit_tail(struct ctl *ctl);
 int cmd_audit_stats(struct ctl *ctl);

@@ -35,6 +35,7 @@ static size_t element_size(enum listing what)
 	case LIST_USAGE: return sizeof(struct k2k_usage_info);
 	case LIST_BROKERS: return sizeof(struct k2k_broker_info);
 	case LIST_LEASES: return sizeof(struct k2k_lease_info);
+	case LIST_KERNELS: return sizeof(struct k2k_kernel_info);
 	case LIST_FINDINGS:
 	case LIST_CUTS: return sizeof(struct k2k_finding);
 	}
@@ -50,6 +51,7 @@ static int fill(struct k2k_registry *reg, enum listing what, k2k_tenant_id id, v
 	case LIST_USAGE: return k2k_usage_list(reg, id, list, capacity, count);
 	case LIST_BROKERS: return k2k_broker_list(reg, list, capacity, count);
 	case LIST_LEASES: return k2k_lease_list(reg, id, list, capacity, count);
+	case LIST_KERNELS: return k2k_kernel_list(reg, id, list, capacity, count);
 	case LIST_FINDINGS: return k2k_registry_check(reg, list, capacity, count);
 	case LIST_CUTS: return k2k_repair_list(reg, list, capacity, count);
 	}

@@ -399,6 +399,8 @@ static struct libscols_table *table_of(const struct ctl *ctl, const struct shown
 
 	scols_table_enable_noheadings(table, ctl->option[OPT_NO_HEADERS] != NULL);
 	scols_table_enable_colors(table, ctl->color);
+	/* all texts are printable by now, and smartcols would escape the \x of ours once more */
+	scols_table_enable_noencoding(table, 1);
 	for (size_t i = 0; i < count; i++) {
 		const struct field *f = &shown[i].field;
 		bool right = (f->kind != KIND_TEXT && f->kind != KIND_BOOL) ||

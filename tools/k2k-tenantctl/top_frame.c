@@ -99,6 +99,8 @@ static void print_frame(struct ctl *ctl, const struct top *t, uint64_t interval_
 		{ "tables.leases.capacity", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.used", NULL, KIND_COUNT, 0 },
 		{ "tables.budgets.capacity", NULL, KIND_COUNT, 0 },
+		{ "tables.kernels.used", NULL, KIND_COUNT, 0 },
+		{ "tables.kernels.capacity", NULL, KIND_COUNT, 0 },
 		{ "unknown_tenant", NULL, KIND_TOTAL, 0 },
 		{ "cross_tenant", NULL, KIND_TOTAL, 0 },
 		{ "brokers", NULL, KIND_JSON, 0 },
@@ -116,6 +118,7 @@ static void print_frame(struct ctl *ctl, const struct top *t, uint64_t interval_
 		NUMBER(r->engagements.used), NUMBER(r->engagements.capacity),
 		NUMBER(r->leases.used),      NUMBER(r->leases.capacity),
 		NUMBER(r->budgets.used),     NUMBER(r->budgets.capacity),
+		NUMBER(t->now.kernel_count), NUMBER(r->max_kernels),
 		NUMBER(t->all.unknown),      NUMBER(t->all.cross),
 		{ .json = brokers },
 	};

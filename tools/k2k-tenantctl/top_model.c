@@ -51,8 +51,31 @@ static const struct top_column broker_columns[BROKER_COLUMNS] = {
 	[BROKER_COMMAND] = { 16, FORM_TEXT },
 };
 
+enum kernel_column {
+	KERNEL_NAME,
+	KERNEL_TENANT,
+	KERNEL_SLOT,
+	KERNEL_PID,
+	KERNEL_ENGAGEMENT,
+	KERNEL_COLUMNS
+};
+static const struct top_column kernel_columns[KERNEL_COLUMNS] = {
+	[KERNEL_NAME] = { TOP_TEXT - 1, FORM_TEXT },
+	[KERNEL_TENANT] = { TOP_FILTER, FORM_ID },
+	[KERNEL_SLOT] = { 4, FORM_ID },
+	[KERNEL_PID] = { 7, FORM_ID },
+	[KERNEL_ENGAGEMENT] = { TOP_FILTER, FORM_ID },
+};
+
 const char *top_heading(enum top_view view, size_t column)
 {
+	static const char *const kernels[KERNEL_COLUMNS] = {
+		[KERNEL_NAME] = "KERNEL",
+		[KERNEL_TENANT] = "TENANT",
+		[KERNEL_SLOT] = "SLOT",
+		[KERNEL_PID] = "PID",
+		[KERNEL_ENGAGEMENT] = "ENGAGEMENT",
+	};
 	static const char *const brokers[BROKER_COLUMNS] = {
 		[BROKER_SLOT] = "SLOT",       [BROKER_PID] = "PID",
 		[BROKER_STATE] = "STATE",     [BROKER_BEHIND] = "GRACE-BEHIND",
@@ -60,13 +83,18 @@ const char *top_heading(enum top_view view, size_t column)
 		[BROKER_COMMAND] = "COMMAND",
 	};
 
-	return view == TOP_TENANTS ? rates_table.fields[column].heading : brokers[column];
+	return view == TOP_TENANTS   ? rates_table.fields[column].heading
+	       : view == TOP_BROKERS ? brokers[column]
+	                             : kernels[column];
 }
 
 const struct top_column *top_columns(enum top_view view, size_t *count)
 {
-	*count = view == TOP_TENANTS ? (size_t)COL_TOP_SCREEN : (size_t)BROKER_COLUMNS;
-	return view == TOP_TENANTS ? tenant_columns : broker_columns;
+	switch (view) {
+	case TOP_TENANTS: *count = COL_TOP_SCREEN; return tenant_columns;
+	case TOP_BROKERS: *count = BROKER_COLUMNS; return broker_columns;
+	default: *count = KERNEL_COLUMNS; return kernel_columns;
+	}
 }
 
 /* ---- use of limits ---------------------------------------------------------- */
@@ -227,10 +255,25 @@ static double limit_number(const struct k2k_tenant_info *i)
 
 /* ---- cells ---------------------------------------------------------------------- */
 
+static uint64_t kernel_number(const struct top *t, size_t row, size_t column)
+{
+	const struct k2k_kernel_info *k = &t->now.kernels[row];
+
+	switch ((enum kernel_column)column) {
+	case KERNEL_TENANT: return k->id;
+	case KERNEL_SLOT: return k->broker;
+	case KERNEL_PID: return k->pid;
+	case KERNEL_ENGAGEMENT: return k->tag.engagement_id;
+	default: return row; /* the order of the snapshot: by tenant, then by name */
+	}
+}
+
 static uint64_t cell_id(const struct top *t, enum top_view view, size_t row, size_t column)
 {
 	if (view == TOP_TENANTS)
 		return t->now.tenants[row].info.id;
+	if (view == TOP_KERNELS)
+		return kernel_number(t, row, column);
 	return column == BROKER_PID ? t->now.brokers[row].pid : t->now.brokers[row].slot;
 }
 
@@ -365,6 +408,11 @@ static enum top_mark text_cell(const struct top *t, enum top_view view, size_t r
 {
 	const struct k2k_tenant_info *i;
 
+	if (view == TOP_KERNELS) {
+		printable_escape(text, TOP_TEXT, t->now.kernels[row].name,
+		                 sizeof(t->now.kernels[row].name));
+		return MARK_NONE;
+	}
 	if (view == TOP_BROKERS) {
 		printable_copy(text, TOP_TEXT, t->now.brokers[row].comm,
 		               sizeof(t->now.brokers[row].comm));
@@ -387,6 +435,11 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 	bool alerted = form == FORM_PERCENT && alerted_of(t, row, column);
 	double number;
 
+	if (view == TOP_KERNELS && column == KERNEL_TENANT &&
+	    (t->now.kernels[row].flags & K2K_KERNEL_STALE)) {
+		strcpy(text, "stale");
+		return MARK_WARN;
+	}
 	if (form == FORM_ID) {
 		snprintf(text, TOP_TEXT, "%" PRIu64, cell_id(t, view, row, column));
 		return MARK_NONE;
@@ -517,6 +570,8 @@ static bool passes(const struct top *t, enum top_view view, size_t row)
 {
 	char text[TOP_TEXT];
 
+	if (view == TOP_KERNELS)
+		return true;
 	if (view == TOP_BROKERS)
 		return t->now.brokers[row].state != K2K_BROKER_DEAD || !top_folded(t);
 	if (t->all.interval_ns && ((t->busy_only && !is_busy(t, row)) ||
@@ -531,7 +586,10 @@ static bool passes(const struct top *t, enum top_view view, size_t row)
 void top_arrange(struct top *t, enum top_view view)
 {
 	struct top_order *o = &t->order[view];
-	size_t total = view == TOP_TENANTS ? t->now.tenant_count : t->now.broker_count, columns;
+	size_t total = view == TOP_TENANTS   ? t->now.tenant_count
+	               : view == TOP_BROKERS ? t->now.broker_count
+	                                     : t->now.kernel_count;
+	size_t columns;
 	struct sorting sorting = { t, view, o->column, o->falling,
 		                   top_columns(view, &columns)[o->column].form };
 
@@ -642,6 +700,7 @@ size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
 	add_table(facts, &count, "engagements", &r->engagements);
 	add_table(facts, &count, "leases", &r->leases);
 	add_table(facts, &count, "budgets", &r->budgets);
+	add_table(facts, &count, "names of kernels", &t->now.kernel_table);
 	add_rate(t, facts, &count, "unknown tenants", t->all.unknown);
 	add_rate(t, facts, &count, "cross-tenant", t->all.cross);
 	return count;

@@ -12,7 +12,7 @@
 
 #include "interval.h"
 
-enum top_view { TOP_TENANTS, TOP_BROKERS, TOP_VIEWS };
+enum top_view { TOP_TENANTS, TOP_BROKERS, TOP_KERNELS, TOP_VIEWS };
 
 enum top_form {
 	FORM_ID,

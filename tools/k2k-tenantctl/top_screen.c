@@ -231,9 +231,10 @@ static void draw_table(struct screen *s, int y)
 	attrset(A_NORMAL);
 	if (!o->count)
 		mvaddstr(y + 1, 0,
-		         s->view == TOP_BROKERS ? "no brokers"
-		         : s->top.filter[0]     ? "no such tenants"
-		                                : "no tenants");
+		         s->view == TOP_BROKERS   ? "no brokers"
+		         : s->view == TOP_KERNELS ? "no kernels"
+		         : s->top.filter[0]       ? "no such tenants"
+		                                  : "no tenants");
 }
 
 static void draw_foot(const struct screen *s)
@@ -247,7 +248,9 @@ static void draw_foot(const struct screen *s)
 	const char *const keys[] = {
 		"q quit",
 		"h help",
-		s->view == TOP_TENANTS ? "Tab brokers" : "Tab tenants",
+		s->view == TOP_TENANTS   ? "Tab brokers"
+		: s->view == TOP_BROKERS ? "Tab kernels"
+					 : "Tab tenants",
 		"< > sort",
 		"r reverse",
 		"/ filter",
@@ -276,7 +279,7 @@ static void draw_help(void)
 	static const char *const lines[] = {
 		"q            quit",
 		"h ?          help; any key goes back",
-		"Tab          tenants, brokers",
+		"Tab          tenants, brokers, kernels",
 		"< > arrows r sort by another; reverse",
 		"/            filter by part of an id;",
 		"             Enter keeps it, Esc not",
@@ -466,7 +469,7 @@ static int key_of_table(struct screen *s, int key)
 	case 'Q': s->done = true; break;
 	case 'h':
 	case '?': s->help = true; break;
-	case '\t': s->view = s->view == TOP_TENANTS ? TOP_BROKERS : TOP_TENANTS; break;
+	case '\t': s->view = (enum top_view)((s->view + 1) % TOP_VIEWS); break;
 	case '<':
 	case KEY_LEFT: move_sort(s, -1); break;
 	case '>':

@@ -22,9 +22,9 @@ import weakref
 from . import _abi
 from ._load import load
 
-__all__ = ["AuditEvent", "AuditTag", "BudgetUse", "Error", "RatePeriod", "RatePolicy", "Rejected", "Renewal", "Reservation",
-           "Role", "SimulatedClock", "TenantQuota", "TenantRegistry", "UNSPECIFIED_TENANT", "destroy", "is_cross_tenant",
-           "version"]
+__all__ = ["AuditEvent", "AuditTag", "BudgetUse", "Destination", "Error", "Kernel", "RatePeriod", "RatePolicy", "Rejected",
+           "Renewal", "Reservation", "Role", "Route", "RouteRefused", "SimulatedClock", "TenantQuota", "TenantRegistry",
+           "UNSPECIFIED_TENANT", "destroy", "is_cross_tenant", "version"]
 
 _lib = load()
 UNSPECIFIED_TENANT = _abi.K2K_TENANT_UNSPECIFIED
@@ -33,6 +33,15 @@ AuditEvent = collections.namedtuple("AuditEvent", "level type code time_ns count
 
 # A closed period of a budget. final: it never changes any more.
 BudgetUse = collections.namedtuple("BudgetUse", "period began_at_ns next_began_at_ns used_ns final")
+
+# A kernel in the directory. tenant_id None: the registration that it was added under is over. address: two numbers of its
+# owner's. broker: the slot of its owner.
+Kernel = collections.namedtuple("Kernel", "name tenant_id generation tag address incarnation pid broker")
+
+# An admitted message. tenant_id: of the sender, which was charged, and 0 if from_directory is false; tag: is billed.
+# destination: None if the receiver is not in the directory; then the message reaches nobody.
+Route = collections.namedtuple("Route", "tenant_id generation tag from_directory destination verdict")
+Destination = collections.namedtuple("Destination", "tenant_id address incarnation broker")
 
 
 class RatePeriod(enum.IntEnum):
@@ -83,10 +92,23 @@ class Rejected(Error):
     """
 
 
+class RouteRefused(Error):
+    """A message was refused because of whose its kernels are. K2K_ECROSSTENANT: tenant_id is the sender's, to_tenant the
+    receiver's; counted and audited. K2K_ESTALE: the registration that one of the two was added under is over, of the
+    receiver if destination_is_stale; its owner adds it again.
+    """
+
+    def __init__(self, code, route):
+        super().__init__(code)
+        self.tenant_id, self.to_tenant = route.tenant, route.to_tenant
+        self.destination_is_stale = bool(route.flags & _abi.K2K_ROUTE_DESTINATION_STALE)
+
+
 _LIMITS = (_abi.K2K_ERATE, _abi.K2K_EBUDGET, _abi.K2K_EKERNELS, _abi.K2K_EGPUMEM)
 _REJECTIONS = _LIMITS + (_abi.K2K_ESUSPENDED,)
 # these codes leave the thread's error detail as it was
-_PLAIN = _REJECTIONS + (_abi.K2K_ENOTENANT, _abi.K2K_EUNBOOKED, _abi.K2K_EGONE, _abi.K2K_ENOTHELD, _abi.K2K_ESTALE)
+_PLAIN = _REJECTIONS + (_abi.K2K_ENOTENANT, _abi.K2K_EUNBOOKED, _abi.K2K_EGONE, _abi.K2K_ENOTHELD, _abi.K2K_ESTALE,
+                        _abi.K2K_ENOKERNEL, _abi.K2K_ECROSSTENANT)
 _HIDDEN = ("size", "flags", "reserved")
 _tuples = {}
 
@@ -261,6 +283,14 @@ def _name(name):
     return name.encode()
 
 
+def _kernel_name(name):
+    """Names are bytes; a text is their UTF-8, in which bytes that are none are surrogates, as in names of files."""
+    name = name if isinstance(name, bytes) else name.encode(errors="surrogateescape")
+    if b"\0" in name:
+        raise ValueError(f"a name with a zero byte: {name!r}")
+    return name
+
+
 class _Handle:
     """What closing needs, in an object of its own: so the registry object can be collected, and closed by that."""
 
@@ -283,8 +313,10 @@ class TenantRegistry:
         self._end = weakref.finalize(self, _Handle.close, handle)
 
     @classmethod
-    def create(cls, name, mode=None, gid=None, clock=None, **sizes):
+    def create(cls, name, mode=None, gid=None, clock=None, strict=False, **sizes):
         """Creates a registry, and opens it as ADMIN. sizes: max_tenants, max_engagements, max_leases, max_budgets, ...
+
+        strict: route() refuses messages from kernels that are not in the directory; otherwise their tenant is 0.
 
         clock: a SimulatedClock makes a simulated registry, for tests: it decides for this time, and is opened with it.
         """
@@ -299,6 +331,8 @@ class TenantRegistry:
         if gid is not None:
             options.flags |= _abi.K2K_CREATE_GROUP
             options.gid = _unsigned(gid, 32)
+        if strict:
+            options.flags |= _abi.K2K_CREATE_STRICT
         if clock is not None:
             options.flags |= _abi.K2K_CREATE_SIMULATED
             _try(_lib.k2k_registry_create(_name(name), ctypes.byref(options), None))
@@ -556,6 +590,47 @@ class TenantRegistry:
     def release_gpu_memory(self, tenant_id, size_bytes):
         self._call(_lib.k2k_gpu_memory_release_id, _unsigned(tenant_id), _unsigned(size_bytes))
 
+    # ---- kernels that all brokers know: a name belongs to the handle that added it, until it removes it or has ended ---
+
+    def add_kernel(self, name, tenant_id, tag=AuditTag(), address=(0, 0)):
+        """Enters the name (1 to 63 bytes; text or bytes) and takes a kernel slot of the tenant, both or neither. A name of
+        this handle moves to the new tenant in one step. Returns the verdict, or raises Rejected. address: for find_kernel().
+        """
+        native = _abi.k2k_kernel_address((ctypes.c_uint64 * 2)(*(_unsigned(word) for word in address)))
+        return self._asked(_lib.k2k_kernel_add, _kernel_name(name), _unsigned(tenant_id), _tag(tag), ctypes.byref(native))
+
+    def remove_kernel(self, name):
+        """Gives the name and its slot back."""
+        self._call(_lib.k2k_kernel_remove, _kernel_name(name))
+
+    def find_kernel(self, name):
+        """Returns the Kernel of that name, or None. One whose broker has just died may be found for a second."""
+        result = _sized(_abi.k2k_kernel_info)
+        code = _lib.k2k_kernel_find(self._handle.pointer, _kernel_name(name), ctypes.byref(result))
+        if code == _abi.K2K_ENOKERNEL:
+            return None
+        _try(code)
+        return _kernel(result)
+
+    def kernels(self, tenant_id=UNSPECIFIED_TENANT):
+        """The kernels of one tenant, or of all, in no order."""
+        return self._list(_lib.k2k_kernel_list, _abi.k2k_kernel_info, _unsigned(tenant_id), copy=_kernel)
+
+    def route(self, source, destination, tag=AuditTag(), messages=1):
+        """Decides about messages from a kernel of this handle to another: whose they are, whether they cross tenants, what is
+        billed, and whether they are admitted. Returns a Route, or raises Rejected, RouteRefused, or Error.
+        """
+        native, verdict = _sized(_abi.k2k_route), _sized(_abi.k2k_verdict)
+        code = _lib.k2k_message_route(self._handle.pointer, _kernel_name(source), _kernel_name(destination), _tag(tag),
+                                      _unsigned(messages), ctypes.byref(native), ctypes.byref(verdict))
+        if code in (_abi.K2K_ECROSSTENANT, _abi.K2K_ESTALE):
+            raise RouteRefused(code, native)
+        _try(code, verdict)
+        found = native.flags & _abi.K2K_ROUTE_DESTINATION
+        return Route(native.tenant, native.generation, AuditTag(*_copy(native.tag)), bool(native.flags & _abi.K2K_ROUTE_SOURCE),
+                     Destination(native.to_tenant, tuple(native.address.words), native.incarnation, native.broker)
+                     if found else None, _copy(verdict))
+
     # ---- audit -----------------------------------------------------------------------------------------------------
 
     def set_audit_sink(self, sink):
@@ -648,6 +723,12 @@ class _Batch:
 
     def __exit__(self, *_):
         self._registry._call(_lib.k2k_batch_end)
+
+
+def _kernel(info):
+    return Kernel(info.name.decode(errors="surrogateescape"), None if info.flags & _abi.K2K_KERNEL_STALE else info.id,
+                  info.generation, AuditTag(*_copy(info.tag)), tuple(info.address.words), info.incarnation, info.pid,
+                  info.broker)
 
 
 def _event(event):

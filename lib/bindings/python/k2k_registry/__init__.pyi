@@ -38,6 +38,33 @@ class BudgetUse(NamedTuple):
     used_ns: int
     final: bool
 
+class Kernel(NamedTuple):
+    name: str
+    tenant_id: Optional[int]
+    generation: int
+    tag: AuditTag
+    address: Tuple[int, int]
+    incarnation: int
+    pid: int
+    broker: int
+
+class Destination(NamedTuple):
+    tenant_id: int
+    address: Tuple[int, int]
+    incarnation: int
+    broker: int
+
+class Route(NamedTuple):
+    tenant_id: int
+    generation: int
+    tag: AuditTag
+    from_directory: bool
+    destination: Optional[Destination]
+    verdict: verdict_tuple
+
+# names of kernels are bytes; see add_kernel()
+_Name = Union[str, bytes]
+
 class RatePeriod(enum.IntEnum):
     SECOND: int
     MINUTE: int
@@ -75,6 +102,11 @@ class Error(Exception):
 
 class Rejected(Error):
     verdict: verdict_tuple
+
+class RouteRefused(Error):
+    tenant_id: int
+    to_tenant: int
+    destination_is_stale: bool
 
 class TenantQuota:
     max_messages_per_sec: Optional[int]
@@ -128,7 +160,7 @@ class TenantRegistry:
     role: Role
     @classmethod
     def create(cls: Type[_R], name: str, mode: Optional[int] = ..., gid: Optional[int] = ...,
-               clock: Optional[SimulatedClock] = ..., **sizes: int) -> _R: ...
+               clock: Optional[SimulatedClock] = ..., strict: bool = ..., **sizes: int) -> _R: ...
     @classmethod
     def open(cls: Type[_R], name: str, role: Role = ..., timeout_ns: Optional[int] = ..., owner_uid: Optional[int] = ...,
              actor: Optional[str] = ..., clock: Optional[SimulatedClock] = ...) -> _R: ...
@@ -184,6 +216,12 @@ class TenantRegistry:
     def release_kernel_slot(self, tenant_id: int) -> None: ...
     def acquire_gpu_memory(self, tenant_id: int, size_bytes: int) -> Lease: ...
     def release_gpu_memory(self, tenant_id: int, size_bytes: int) -> None: ...
+
+    def add_kernel(self, name: _Name, tenant_id: int, tag: _Tag = ..., address: Tuple[int, int] = ...) -> verdict_tuple: ...
+    def remove_kernel(self, name: _Name) -> None: ...
+    def find_kernel(self, name: _Name) -> Optional[Kernel]: ...
+    def kernels(self, tenant_id: int = ...) -> List[Kernel]: ...
+    def route(self, source: _Name, destination: _Name, tag: _Tag = ..., messages: int = ...) -> Route: ...
 
     def set_audit_sink(self, sink: Optional[Callable[[AuditEvent], object]]) -> None: ...
     def audit_cross_tenant(self, from_tenant: int, to_tenant: int, source_kernel: str, destination_kernel: str,

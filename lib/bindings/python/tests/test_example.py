@@ -37,16 +37,21 @@ class Example(RegistryTest):
         for name, tenant in (("a", 1), ("b", 1), ("c", 2)):
             self.assertEqual(self.ask(op="kernel", name=name, tenant=tenant), {"answer": "added"})
         self.assertEqual(self.ask(op="kernel", name="d", tenant=1)["reason"], "K2K_EKERNELS")
-        self.assertEqual(self.ask(op="kernel", name="a", tenant=2), {"answer": "exists"})
+        self.broker.add_kernel("away", 2)
+        self.assertIn("has a kernel of that name", self.ask(op="kernel", name="away", tenant=2)["text"])
         message = {"op": "send", "from": "a", "to": "b", "org": 1, "engagement": 7, "gpu_ns": 5}
         self.assertEqual(self.ask(**message)["answer"], "delivered")
         self.assertEqual(self.ask(**message)["reason"], "K2K_EBUDGET")
         self.assertEqual(self.ask(**{"op": "send", "from": "c", "to": "c"})["reason"], "K2K_ERATE")
         self.assertEqual(self.ask(**{"op": "send", "from": "a", "to": "c"}), {"answer": "tenant_mismatch"})
-        self.assertEqual(self.broker.info().cross_tenant_total, 1)
+        self.assertEqual(self.ask(**{"op": "send", "from": "a", "to": "away"}), {"answer": "tenant_mismatch"})
+        self.assertEqual(self.broker.info().cross_tenant_total, 2)
         self.assertEqual(self.broker.get_engagement_cost((0, 7)), 5)
         self.assertEqual(self.ask(op="remove", name="b"), {"answer": "removed"})
         self.assertEqual(self.broker.get(1).kernels, 1)
+        self.assertEqual(self.ask(op="kernel", name="c", tenant=1), {"answer": "added"})
+        self.assertEqual(self.broker.get(1).kernels, 2)
+        self.assertEqual(self.ask(**{"op": "send", "from": "a", "to": "nobody"})["answer"], "not_found")
 
     def test_it_answers_nonsense_with_an_error_and_goes_on(self):
         for line in ("{", "[]", '"x"', "null", "{}", '{"op":"?"}', '{"op":"remove","name":"x"}', '{"op":"kernel","name":[],"tenant":1}',

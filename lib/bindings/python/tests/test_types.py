@@ -64,7 +64,8 @@ class Types(unittest.TestCase):
                         self.arguments(f"{kind.__name__}.{name}", getattr(kind, name), method)
         self.assertEqual([a.arg for a in functions(classes(body)["TenantRegistry"].body)["update"].args.kwonlyargs],
                          list(k2k_registry._UPDATES))
-        for kind in (AuditTag, AuditEvent, k2k_registry.BudgetUse):
+        for kind in (AuditTag, AuditEvent, k2k_registry.BudgetUse, k2k_registry.Kernel, k2k_registry.Route,
+                     k2k_registry.Destination):
             self.assertEqual([item.target.id for item in classes(body)[kind.__name__].body], list(kind._fields))
         for kind in (Role, k2k_registry.RatePeriod, k2k_registry.RatePolicy, k2k_registry.Renewal):
             self.assertEqual({item.target.id for item in classes(body)[kind.__name__].body}, set(kind.__members__))

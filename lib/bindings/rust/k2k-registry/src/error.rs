@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-use crate::text;
+use crate::{text, TenantId};
 use k2k_registry_sys as sys;
 use std::ffi::CStr;
 use std::fmt;
@@ -70,6 +70,10 @@ codes! {
     NoAudit = K2K_ENOAUDIT,
     /// An administrator has suspended the tenant.
     Suspended = K2K_ESUSPENDED,
+    /// No kernel of that name is in the directory.
+    NoKernel = K2K_ENOKERNEL,
+    /// The two kernels are of different tenants. The attempt was counted and audited.
+    CrossTenant = K2K_ECROSSTENANT,
 }
 
 impl Code {
@@ -80,7 +84,8 @@ impl Code {
 
     /// These codes leave the thread's error detail as it was.
     fn is_plain(self) -> bool {
-        self.is_rejection() || matches!(self, Code::NoTenant | Code::Unbooked | Code::Gone | Code::NotHeld | Code::Stale)
+        use Code::*;
+        self.is_rejection() || matches!(self, NoTenant | Unbooked | Gone | NotHeld | Stale | NoKernel | CrossTenant)
     }
 }
 
@@ -139,11 +144,23 @@ pub struct Detail {
     pub text: String,
 }
 
+/// Whose the kernels of a refused message are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusedRoute {
+    /// The sender's; 0 if its registration is over.
+    pub tenant_id: TenantId,
+    /// The receiver's; 0 if its registration is over.
+    pub to_tenant: TenantId,
+    /// With [`Code::Stale`]: it is the receiver whose registration is over.
+    pub destination_is_stale: bool,
+}
+
 #[derive(Debug, Clone)]
 pub struct Error {
     code: Code,
     detail: Option<Box<Detail>>,
     verdict: Option<Verdict>,
+    route: Option<RefusedRoute>,
 }
 
 impl Error {
@@ -165,7 +182,7 @@ impl Error {
                 text: text(&detail.text),
             }))
         };
-        Error { code, detail, verdict: verdict.filter(|_| code.is_rejection()) }
+        Error { code, detail, verdict: verdict.filter(|_| code.is_rejection()), route: None }
     }
 
     pub(crate) fn invalid(text: &str) -> Self {
@@ -178,7 +195,13 @@ impl Error {
             field: String::new(),
             text: text.to_string(),
         };
-        Error { code: Code::Invalid, detail: Some(Box::new(detail)), verdict: None }
+        Error { code: Code::Invalid, detail: Some(Box::new(detail)), verdict: None, route: None }
+    }
+
+    pub(crate) fn of_route(number: i32, verdict: Verdict, route: RefusedRoute) -> Self {
+        let error = Error::new(number, Some(verdict));
+        let tells = matches!(error.code, Code::CrossTenant | Code::Stale);
+        Error { route: Some(route).filter(|_| tells), ..error }
     }
 
     pub fn code(&self) -> Code {
@@ -187,6 +210,11 @@ impl Error {
 
     pub fn detail(&self) -> Option<&Detail> {
         self.detail.as_deref()
+    }
+
+    /// With [`Code::CrossTenant`] and [`Code::Stale`] of a message: whose its kernels are.
+    pub fn route(&self) -> Option<&RefusedRoute> {
+        self.route.as_ref()
     }
 
     /// The numbers of a rejection.

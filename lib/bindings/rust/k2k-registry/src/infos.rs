@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Copies of what the registry holds; the header describes their fields.
-use crate::quota::{RatePeriod, Renewal};
-use crate::{text, TenantId};
+use crate::quota::{AuditTag, RatePeriod, Renewal};
+use crate::{bytes, text, TenantId};
 use k2k_registry_sys as sys;
 
 /// How many requests each limit has rejected.
@@ -102,6 +102,8 @@ infos! {
         max_audit_events: u64 = |i| i.max_audit_events,
         cut_gpu_ns: u64 = |i| i.cut_gpu_ns,
         max_brokers: u64 = |i| i.max_brokers,
+        max_kernels: u64 = |i| i.max_kernels,
+        is_strict: bool = |i| i.flags & sys::K2K_INFO_STRICT != 0,
         // of this handle
         has_audit_sink: bool = |i| i.flags & sys::K2K_INFO_AUDIT_SINK != 0,
         is_simulated: bool = |i| i.flags & sys::K2K_INFO_SIMULATED != 0,
@@ -130,6 +132,20 @@ infos! {
         // of a reservation, which has a row of its own
         engagement_id: u64 = |i| i.engagement_id,
         reserved_ns: u64 = |i| i.reserved_ns,
+    }
+    /// A kernel in the directory.
+    KernelInfo of k2k_kernel_info {
+        // any bytes but 0
+        name: Vec<u8> = |i| bytes(&i.name),
+        // None: the registration that it was added under is over
+        tenant_id: Option<TenantId> = |i| if i.flags & sys::K2K_KERNEL_STALE == 0 { Some(i.id) } else { None },
+        generation: u64 = |i| i.generation,
+        audit_tag: AuditTag = |i| AuditTag::new(i.tag.org_id, i.tag.engagement_id),
+        address: [u64; 2] = |i| i.address.words,
+        // of the broker that owns it
+        incarnation: u64 = |i| i.incarnation,
+        pid: u64 = |i| i.pid,
+        broker: u32 = |i| i.broker,
     }
     UsageInfo of k2k_usage_info {
         tenant_id: TenantId = |i| i.id,

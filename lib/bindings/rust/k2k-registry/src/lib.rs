@@ -25,17 +25,19 @@ mod audit;
 mod clock;
 mod error;
 mod infos;
+mod kernel;
 mod quota;
 mod registry;
 mod reservation;
 
 pub use audit::{AuditEvent, AuditEventType, AuditLevel, AuditSink, MemorySink};
 pub use clock::SimulatedClock;
-pub use error::{Code, Detail, Error, Result, Verdict};
+pub use error::{Code, Detail, Error, RefusedRoute, Result, Verdict};
 pub use infos::{
-    BrokerInfo, BrokerState, BudgetInfo, BudgetUse, Finding, LeaseInfo, RegistryInfo, Rejected, Repaired, Table, TenantInfo,
-    TenantTotals, UsageInfo,
+    BrokerInfo, BrokerState, BudgetInfo, BudgetUse, Finding, KernelInfo, LeaseInfo, RegistryInfo, Rejected, Repaired, Table,
+    TenantInfo, TenantTotals, UsageInfo,
 };
+pub use kernel::{Destination, Route};
 pub use quota::{AuditTag, RatePeriod, Renewal, TenantQuota, TenantUpdate};
 pub use registry::{destroy, version, Batch, CreateOptions, Lease, OpenOptions, Role, TenantRegistry};
 pub use reservation::Reservation;
@@ -45,8 +47,11 @@ pub type TenantId = u64;
 /// Not a registered tenant: always admitted, never counted.
 pub const UNSPECIFIED_TENANT: TenantId = k2k_registry_sys::K2K_TENANT_UNSPECIFIED;
 
-/// The text in a C array, up to its zero byte.
-fn text(bytes: &[std::os::raw::c_char]) -> String {
-    let bytes: Vec<u8> = bytes.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect();
-    String::from_utf8_lossy(&bytes).into_owned()
+/// What is in a C array, up to its zero byte.
+fn bytes(array: &[std::os::raw::c_char]) -> Vec<u8> {
+    array.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect()
+}
+
+fn text(array: &[std::os::raw::c_char]) -> String {
+    String::from_utf8_lossy(&bytes(array)).into_owned()
 }

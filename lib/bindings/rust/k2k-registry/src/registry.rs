@@ -33,6 +33,11 @@ pub struct CreateOptions {
     pub max_audit_events: u64,
     /// How many brokers can be attached at once: at most 1024.
     pub max_brokers: u64,
+    /// Names in the directory of kernels.
+    pub max_kernels: u64,
+    /// [`route`](TenantRegistry::route) refuses messages from kernels that are not in the directory; otherwise their tenant
+    /// is 0.
+    pub strict: bool,
     pub mode: Option<u32>,
     pub gid: Option<u32>,
     /// Makes a simulated registry, for tests: it decides for this time, and can only be opened with it.
@@ -114,8 +119,12 @@ impl TenantRegistry {
             max_budgets: options.max_budgets,
             max_audit_events: options.max_audit_events,
             max_brokers: options.max_brokers,
+            max_kernels: options.max_kernels,
             ..Default::default()
         };
+        if options.strict {
+            native.flags |= sys::K2K_CREATE_STRICT;
+        }
         if let Some(mode) = options.mode {
             native.flags |= sys::K2K_CREATE_MODE;
             native.mode = mode;
@@ -523,7 +532,9 @@ fn list<T: Copy>(first: T, mut call: impl FnMut(*mut T, usize, *mut usize) -> c_
     }
 }
 
-fn infos<N: Copy + Default, I: for<'a> From<&'a N>>(call: impl FnMut(*mut N, usize, *mut usize) -> c_int) -> Result<Vec<I>> {
+pub(crate) fn infos<N: Copy + Default, I: for<'a> From<&'a N>>(
+    call: impl FnMut(*mut N, usize, *mut usize) -> c_int,
+) -> Result<Vec<I>> {
     Ok(list(N::default(), call)?.iter().map(I::from).collect())
 }
 
