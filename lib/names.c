@@ -51,9 +51,10 @@ static bool has_name(const struct k2k_map *map, uint32_t slot, const uint64_t wo
  */
 static int find(const struct k2k_map *map, const uint64_t words[K2K_NAME_WORDS], k2k_tenant_id *id)
 {
-	/* relaxed: a call that sees the store late counts as one that came before it */
-	if (k2k_load_relaxed(&map->defs->poisoned))
-		return k2k_tenant_fenced(map);
+	int code = k2k_tenant_check_fence(map);
+
+	if (code)
+		return code;
 	for (uint32_t i = 0; i < map->sizes.tenants; i++) {
 		/* observe[tenant-state]: its id and limits */
 		uint64_t word = k2k_load_acquire(&map->tenants[i].state_gen);

@@ -170,9 +170,7 @@ int k2k_tenant_ids(struct k2k_registry *reg, k2k_tenant_id *ids, size_t capacity
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	/* relaxed: a call that sees the store late counts as one that came before it */
-	if (k2k_load_relaxed(&reg->map.defs->poisoned))
-		code = k2k_tenant_fenced(&reg->map);
+	code = k2k_tenant_check_fence(&reg->map);
 	for (uint32_t i = 0; !code && i < reg->map.sizes.tenants; i++) {
 		const struct k2k_shm_tenant *tenant = &reg->map.tenants[i];
 		/* observe[tenant-state]: its id */

@@ -63,6 +63,16 @@ static inline uint32_t k2k_tenant_bucket(const struct k2k_map *map, k2k_tenant_i
 int k2k_tenant_corrupt(const char *what, uint32_t where) __attribute__((cold));
 /* For a poison word that is not 0: K2K_EFENCED; K2K_ECORRUPT if no destroy can have written it. */
 int k2k_tenant_fenced(const struct k2k_map *map) __attribute__((cold));
+
+/* For calls that look up no tenant: 0, or as k2k_tenant_fenced(). */
+static inline int k2k_tenant_check_fence(const struct k2k_map *map)
+{
+	/* relaxed: a call that sees the store late counts as one that came before it */
+	if (k2k_unlikely(k2k_load_relaxed(&map->defs->poisoned) != 0))
+		return k2k_tenant_fenced(map);
+	return 0;
+}
+
 /* Searches the whole bucket. As k2k_tenant_find(). */
 int k2k_tenant_walk(const struct k2k_map *map, k2k_tenant_id id, uint32_t *slot,
                     uint64_t *state_gen);

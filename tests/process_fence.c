@@ -36,6 +36,7 @@ static void use_until_fenced(const char *name, enum k2k_role role, struct gate *
 	assert_int_equal(k2k_tenant_is_registered(reg, TENANT, &registered), K2K_EFENCED);
 	assert_int_equal(k2k_tenant_count(reg, &count), K2K_EFENCED);
 	assert_int_equal(k2k_broker_list(reg, NULL, 0, &count), K2K_EFENCED);
+	assert_int_equal(k2k_kernel_list(reg, 0, NULL, 0, &count), K2K_EFENCED);
 	if (role == K2K_ROLE_BROKER) {
 		assert_int_equal(k2k_message_admit(reg, TENANT, no_tag, 1, NULL), K2K_EFENCED);
 		assert_int_equal(k2k_message_admit(reg, 0, no_tag, 1, NULL), K2K_EFENCED);

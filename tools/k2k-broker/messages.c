@@ -24,12 +24,8 @@ static int route(struct broker *broker, const struct broker_request *request,
                  struct k2k_route *found, struct k2k_verdict *verdict)
 {
 	struct k2k_verdict unused = K2K_VERDICT_INIT;
-	int code, registered;
+	int code = enter_if_missing(broker, source, verdict);
 
-	/* a look-up by id notices at once that the registry was removed, a route within a second */
-	code = source ? k2k_tenant_is_registered(broker->reg, source->tenant->id, &registered) : 0;
-	if (!code)
-		code = enter_if_missing(broker, source, verdict);
 	if (code)
 		return code;
 	/* if that is refused, nobody can be sent to by this name */
