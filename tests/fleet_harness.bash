@@ -119,7 +119,7 @@ host() { "$TOOL" -r "$(registry "$1")" init --max-tenants 16 --max-engagements 6
 # agent N [OPTION...]: starts hN's agent, as agent_pid[N].
 agent() {
 	local n=$1; shift
-	"$FLEETD" -r "$(registry "$n")" -d "user=a$n" --host "h$n" --poll 50ms --report 50ms --timeout 3s "$@" \
+	"$FLEETD" -r "$(registry "$n")" -d "user=a$n" --host "h$n" --poll 100ms --report 100ms --timeout 3s "$@" \
 		>>"$DIR/agent$n.out" 2>>"$DIR/agent$n.err" &
 	agent_pid[n]=$!
 	brokers+=("${agent_pid[n]}")
