@@ -12,6 +12,7 @@ function(k2k_script_tests prefix)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
+  set(names "") # not the caller's
   foreach(script IN LISTS arg_SCRIPTS)
     set(path ${PROJECT_SOURCE_DIR}/tests/${script}.sh)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})

@@ -28,7 +28,7 @@ kill_server() {
 	children=$(pgrep -P "$server_pid")
 	kill -KILL "$server_pid"
 	# shellcheck disable=SC2086
-	until_true 20 eval "! kill -0 $server_pid 2>/dev/null && ! kill -0 ${children//$'\n'/ } 2>/dev/null"
+	until_true 60 eval "! kill -0 $server_pid 2>/dev/null && ! kill -0 ${children//$'\n'/ } 2>/dev/null"
 }
 
 eval "$(declare -f clean_up | sed '1s/clean_up/clean_up_rest/')"
@@ -37,35 +37,53 @@ clean_up() {
 	clean_up_rest
 }
 
-# fleet: a server with a fleet, and the roles of an administrator and of the agents of hosts h1 and h2.
-fleet() {
-	[[ -n $PG && -x $PG/initdb ]] || skip "PostgreSQL's server is not installed"
-	local user=postgres group
-	as_server=()
-	chmod 755 "$DIR"
+# own TEXT...: these files belong to the server's user
+own() { ((EUID)) || chown -R "$server_user:$server_group" "$@"; }
+
+# make_fleet: a database with a fleet, with the hosts h1 and h2 and the roles of an administrator
+# and of three agents, in the directory $1, which has no server then.
+make_fleet() {
 	mkdir "$DIR/data"
-	if ((EUID == 0)); then # the server refuses root
-		id -u "$user" >/dev/null 2>&1 || user=nobody
-		group=$(id -g "$user")
-		as_server=(setpriv --reuid="$user" --regid="$group" --clear-groups)
-		chown "$user:$group" "$DIR" "$DIR/data"
-	fi
-	"${as_server[@]}" "$PG/initdb" -D "$DIR/data" -U boss -A trust -E UTF8 --locale=C --no-sync --no-instructions \
+	own "$DIR/data"
+	"${as_server[@]}" "$PG/initdb" -D "$DIR/data" -U boss -A trust -E UTF8 --locale=C --no-sync --no-instructions --wal-segsize=1 \
 		>"$DIR/initdb.log" 2>&1 || fail "initdb: $(tr '\n' ' ' <"$DIR/initdb.log" | tail -c 700)"
 	printf '%s\n' 'local all boss trust' 'local all all scram-sha-256' >"$DIR/data/pg_hba.conf"
 	start_server
-	export PGHOST=$DIR PGDATABASE=fleet PGPASSFILE=$DIR/pgpass
-	printf '*:*:*:%s:secret-%s\n' admin admin a1 a1 a2 a2 >"$PGPASSFILE"
-	chmod 600 "$PGPASSFILE"
 	PGDATABASE=postgres sql "create database fleet"
 	PGUSER=boss fleetctl 0 init
 	sql "create role admin login password 'secret-admin'; grant k2k_fleet_admin to admin;
 		create role a1 login password 'secret-a1'; grant k2k_fleet_agent to a1;
-		create role a2 login password 'secret-a2'; grant k2k_fleet_agent to a2"
-	export PGUSER=admin
-	fleetctl 0 join h1 --role a1
-	fleetctl 0 join h2 --role a2
+		create role a2 login password 'secret-a2'; grant k2k_fleet_agent to a2;
+		create role a3 login password 'secret-a3'; grant k2k_fleet_agent to a3;
+		select k2k_fleet.join_host('h1', 'a1'), k2k_fleet.join_host('h2', 'a2')" >/dev/null
+	# a clean end, so that copies have nothing to recover
+	kill -INT "$server_pid"
+	while kill -0 "$server_pid" 2>/dev/null; do sleep 0.05; done
+	mv "$DIR/data" "$1"
 }
+
+# fleet: a server with that database. Each test has a copy of $K2K_FLEET_DATABASE, or of one that the first test makes.
+fleet() {
+	[[ -n $PG && -x $PG/initdb ]] || skip "PostgreSQL's server is not installed"
+	local made=${K2K_FLEET_DATABASE:-${TMPDIR:-/tmp}/k2k-fleet.$$}
+	server_user=postgres
+	as_server=()
+	chmod 755 "$DIR"
+	if ((EUID == 0)); then # the server refuses root
+		id -u "$server_user" >/dev/null 2>&1 || server_user=nobody
+		server_group=$(id -g "$server_user")
+		as_server=(setpriv --reuid="$server_user" --regid="$server_group" --clear-groups)
+		own "$DIR"
+	fi
+	export PGHOST=$DIR PGDATABASE=fleet PGPASSFILE=$DIR/pgpass
+	printf '*:*:*:%s:secret-%s\n' admin admin a1 a1 a2 a2 a3 a3 >"$PGPASSFILE"
+	chmod 600 "$PGPASSFILE"
+	[[ -d $made ]] || make_fleet "$made"
+	cp -a "$made" "$DIR/data"
+	start_server
+	export PGUSER=admin
+}
+trap 'rm -rf "${TMPDIR:-/tmp}/k2k-fleet.$$"' EXIT
 
 # As in cli_harness.bash, but each look is a program or two: fewer of them.
 until_true() {
@@ -84,7 +102,7 @@ sql_as() { out=$(psql -U "$1" -qAtX -v ON_ERROR_STOP=1 -c "$2" 2>&1); }
 # fleetctl CODE ARGUMENT...
 fleetctl() {
 	local want=$1 got; shift
-	out=$("$FLEETCTL" "$@" 2>"$DIR/err"); got=$?
+	out=$("$FLEETCTL" --timeout 60s "$@" 2>"$DIR/err"); got=$?
 	err=$(<"$DIR/err")
 	[[ $got == "$want" ]] || fail "k2k-fleetctl $*: exit code $got, not $want; err: $err; out: $out"
 }
@@ -101,7 +119,7 @@ host() { "$TOOL" -r "$(registry "$1")" init --max-tenants 16 --max-engagements 6
 # agent N [OPTION...]: starts hN's agent, as agent_pid[N].
 agent() {
 	local n=$1; shift
-	"$FLEETD" -r "$(registry "$n")" -d "user=a$n" --host "h$n" --poll 50ms --report 50ms --timeout 3s "$@" \
+	"$FLEETD" -r "$(registry "$n")" -d "user=a$n" --host "h$n" --poll 100ms --report 100ms --timeout 3s "$@" \
 		>>"$DIR/agent$n.out" 2>>"$DIR/agent$n.err" &
 	agent_pid[n]=$!
 	brokers+=("${agent_pid[n]}")
@@ -109,12 +127,12 @@ agent() {
 }
 end_agent() {
 	kill "-$2" "${agent_pid[$1]}"
-	until_true 20 eval "! kill -0 ${agent_pid[$1]} 2>/dev/null"
+	until_true 60 eval "! kill -0 ${agent_pid[$1]} 2>/dev/null"
 }
 # once CODE N: one pass of hN's agent
 once() {
 	local want=$1 n=$2 got; shift 2
-	"$FLEETD" -r "$(registry "$n")" -d "user=a$n" --host "h$n" --timeout 3s --once "$@" >"$DIR/out" 2>"$DIR/err"; got=$?
+	"$FLEETD" -r "$(registry "$n")" -d "user=a$n" --host "h$n" --timeout 60s --once "$@" >"$DIR/out" 2>"$DIR/err"; got=$?
 	err=$(<"$DIR/err")
 	[[ $got == "$want" ]] || fail "k2k-fleetd --once of h$n: exit code $got, not $want; err: $err"
 }

@@ -17,7 +17,7 @@ cli_fleet_agent_has_no_rights_on_tables() {
 	fleet; host 1
 	apply '{id: 42, rate: 5/s}'
 	once 0 1
-	for table in migration fleet definition host run registration total discrepancy problem; do
+	for table in migration fleet definition host run registration total discrepancy problem budget chunk; do
 		denied a1 "select * from k2k_fleet.$table" "permission denied"
 		denied a1 "delete from k2k_fleet.$table" "permission denied"
 	done
@@ -61,9 +61,9 @@ cli_fleet_agent_speaks_for_its_own_host_only() {
 	denied a1 "select k2k_fleet.hello('h1', gen_random_uuid(), gen_random_uuid(), 'x')" "is in use by another machine"
 	# two agents of one host: the later one speaks for it, and the first one ends
 	agent 1
-	until_true 20 says 1 "connected"
+	until_true 60 says 1 "connected"
 	once 0 1
-	until_true 20 eval '! kill -0 "${agent_pid[1]}" 2>/dev/null'
+	until_true 60 eval '! kill -0 "${agent_pid[1]}" 2>/dev/null'
 	says 1 "another agent has replaced this one" || fail "$(<"$DIR/agent1.err")"
 	is "$(sql "select count(*) from k2k_fleet.run")" 2
 }
@@ -87,11 +87,11 @@ cli_fleet_errors_are_clear() {
 	PGHOST=$DIR/none fleetctl 10 list -J; json '.error.name' K2K_EIO
 	# schemas
 	PGUSER=boss fleetctl 0 init; has "$out" "nothing to do"
-	sql "insert into k2k_fleet.migration (number) values (2)"
-	fleetctl 6 list; has "$err" "version 2, and this program needs version 1; use a later version"
-	once 6 1; has "$err" "needs version 1"
+	sql "insert into k2k_fleet.migration (number) values (3)"
+	fleetctl 6 list; has "$err" "version 3, and this program needs version 2; use a later version"
+	once 6 1; has "$err" "needs version 2"
 	PGUSER=boss fleetctl 6 init
-	sql "delete from k2k_fleet.migration where number = 2"
+	sql "delete from k2k_fleet.migration where number = 3"
 	# out of connections: a clear message, and nothing lost
 	sql "alter role admin connection limit 0"
 	fleetctl 8 list; has "$err" "too many connections"

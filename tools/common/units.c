@@ -350,6 +350,8 @@ static const char *const renewals[] = {
 
 const char *units_renewal_name(uint32_t renewal)
 {
+	if (renewal == UNITS_FLEET)
+		return "fleet";
 	return renewal >= UNITS_NEVER && renewal <= UNITS_MONTH ? renewals[renewal] : "never";
 }
 

@@ -47,6 +47,8 @@ enum { UNITS_PER_SECOND = 0, UNITS_PER_MINUTE = 1, UNITS_PER_HOUR = 2, UNITS_PER
 int units_parse_rate(const char *text, uint64_t *rate, uint32_t *period, struct units_fault *fault);
 /* How often a budget renews: the numbers of enum k2k_budget_renewal. */
 enum { UNITS_NEVER = 1, UNITS_HOUR = 2, UNITS_DAY = 3, UNITS_WEEK = 4, UNITS_MONTH = 5 };
+/* In documents of a fleet: it does not renew, and all hosts together have it. */
+enum { UNITS_FLEET = 1000 };
 /* A budget; *renewal is UNITS_NEVER unless the text says how often. */
 int units_parse_renewing(const char *text, uint64_t *ns, uint32_t *renewal,
                          struct units_fault *fault);
@@ -70,7 +72,7 @@ char *units_print_duration(char text[UNITS_TEXT], uint64_t ns);
 /* "10h/day"; without a renewal "10h". */
 char *units_print_renewing(char text[UNITS_TEXT], uint64_t ns, uint32_t renewal);
 char *units_print_signed_duration(char text[UNITS_TEXT], int64_t ns);
-/* "never", "hour", "day", "week" or "month". */
+/* "never", "hour", "day", "week", "month" or "fleet". */
 const char *units_renewal_name(uint32_t renewal);
 char *units_print_rate(char text[UNITS_TEXT], uint64_t rate, uint32_t period);
 /* "second", "minute", "hour" or "day". */

@@ -8,6 +8,7 @@
 #include "definitions.h"
 #include "k2k-tenantctl/output.h"
 #include "k2k-tenantctl/plan_names.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,33 +42,58 @@ static int make_plan(struct ctl *ctl, struct db *db, struct definitions *now, st
 	return exit_code ? exit_code : plan_check_names(ctl, d, plan);
 }
 
+/* What a change sends: tenants with their documents, and their budgets over the fleet. */
+struct changes {
+	struct db_array tenants, docs;
+	struct db_array budget_tenants, engagements, amounts;
+};
+
+static void add_change(struct changes *c, const struct tenants *after, const struct document *d,
+                       const struct step *s, k2k_tenant_id id)
+{
+	const struct engagement_ns *budgets;
+	char *text;
+
+	db_array_u64(&c->tenants, id);
+	if (!s->entry) {
+		db_array_text(&c->docs, NULL);
+		return;
+	}
+	text = definitions_write(after, &after->rows[s->entry - d->entries]);
+	db_array_text(&c->docs, text);
+	free(text);
+	budgets = d->budgets.list + s->entry->first_budget;
+	for (size_t b = 0; b < s->entry->budget_count; b++)
+		if (budgets[b].renewal == UNITS_FLEET) {
+			db_array_u64(&c->budget_tenants, id);
+			db_array_u64(&c->engagements, budgets[b].engagement);
+			db_array_u64(&c->amounts, budgets[b].ns);
+		}
+}
+
 static int commit(struct ctl *ctl, struct db *db, const struct document *d, const struct plan *plan,
                   uint64_t *version)
 {
 	struct tenants after;
-	struct db_array ids, docs;
+	struct changes c;
 	char expected[24];
 	PGresult *result;
+	struct db_array *const arrays[] = { &c.tenants, &c.docs, &c.budget_tenants, &c.engagements,
+		                            &c.amounts };
+	const char *values[6] = { expected };
 
 	definitions_as_tenants(d, &after);
-	db_array_begin(&ids);
-	db_array_begin(&docs);
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct step *s = &plan->steps[i];
-		char *text = s->entry
-		                     ? definitions_write(&after, &after.rows[s->entry - d->entries])
-		                     : NULL;
-
-		db_array_u64(&ids, plan_id(plan, s));
-		db_array_text(&docs, text);
-		free(text);
-	}
+	for (size_t i = 0; i < 5; i++)
+		db_array_begin(arrays[i]);
+	for (size_t i = 0; i < plan->count; i++)
+		add_change(&c, &after, d, &plan->steps[i], plan_id(plan, &plan->steps[i]));
 	tenants_free(&after);
 	snprintf(expected, sizeof(expected), "%" PRIu64, *version);
-	result = db_call(db, "select k2k_fleet.change($1, $2, $3)", 3,
-	                 (const char *[]){ expected, db_array_end(&ids), db_array_end(&docs) });
-	db_array_free(&ids);
-	db_array_free(&docs);
+	for (size_t i = 0; i < 5; i++)
+		values[i + 1] = db_array_end(arrays[i]);
+	result = db_call(db, "select k2k_fleet.change($1, $2, $3, $4, $5, $6)", 6, values);
+	for (size_t i = 0; i < 5; i++)
+		db_array_free(arrays[i]);
 	if (!result)
 		return fleet_fail(ctl, db);
 	*version = db_u64(result, 0, 0);

@@ -6,33 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Runs a query and prints each of its rows. */
-static int list_rows(struct ctl *ctl, const char *sql, const struct table *table,
-                     void (*fill)(const PGresult *result, int row, struct value *values))
-{
-	struct value values[COL_HOST_COUNT + COL_PROBLEM_COUNT];
-	struct list list;
-	PGresult *result;
-	struct db db;
-	int exit_code = fleet_open(ctl, &db);
-
-	if (exit_code)
-		return exit_code;
-	result = db_call(&db, sql, 0, NULL);
-	exit_code = result ? 0 : fleet_fail(ctl, &db);
-	db_close(&db);
-	if (!result)
-		return exit_code;
-	list_begin(&list, ctl, table, NULL);
-	for (int row = 0; row < PQntuples(result); row++) {
-		fill(result, row, values);
-		list_row(&list, values);
-	}
-	list_end(&list);
-	PQclear(result);
-	return EXIT_DONE;
-}
-
 static void fill_host(const PGresult *r, int row, struct value *values)
 {
 	for (int c = 0; c < COL_HOST_COUNT; c++)
@@ -52,7 +25,7 @@ int cmd_fleet_hosts(struct ctl *ctl)
 	                 "select name, role, registry, version, behind, "
 	                 "round(greatest(age_s, 0) * 1e9)::numeric(20, 0), problems, run, epoch "
 	                 "from k2k_fleet.host_state order by name",
-	                 &hosts_table, fill_host);
+	                 NULL, &hosts_table, fill_host);
 }
 
 static void fill_problem(const PGresult *r, int row, struct value *values)
@@ -67,7 +40,7 @@ int cmd_fleet_problems(struct ctl *ctl)
 	return list_rows(ctl,
 	                 "select host, tenant, version, code, message from k2k_fleet.problem "
 	                 "order by host, tenant",
-	                 &problems_table, fill_problem);
+	                 NULL, &problems_table, fill_problem);
 }
 
 int cmd_fleet_join(struct ctl *ctl)

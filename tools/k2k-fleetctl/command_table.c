@@ -17,7 +17,7 @@ const struct option_text global_options[] = {
 	{ OPT_JSON, 'J', "json", NULL, VALUE_NONE, NULL, "the same as -o json" },
 	{ OPT_DRY_RUN, 0, "dry-run", NULL, VALUE_NONE, NULL,
 	  "check everything and print what would be done, but change nothing" },
-	{ OPT_YES, 'y', "yes", NULL, VALUE_NONE, NULL, "apply --prune without asking" },
+	{ OPT_YES, 'y', "yes", NULL, VALUE_NONE, NULL, "apply --prune and forget without asking" },
 	{ OPT_QUIET, 'q', "quiet", NULL, VALUE_NONE, NULL,
 	  "print nothing in changes; use the exit code" },
 	{ OPT_TIMEOUT, 0, "timeout", "DUR", VALUE_DURATION, NULL,
@@ -71,6 +71,10 @@ const char *const value_texts[VALUE_KINDS] = { NULL };
 
 static const struct option_text document_options[] = { DOCUMENT_OPTIONS };
 static const struct option_text listing_options[] = { COLUMN_OPTIONS };
+static const struct option_text budgets_options[] = {
+	COLUMN_OPTIONS,
+	{ OPT_HOSTS, 0, "hosts", NULL, VALUE_NONE, NULL, "a row for each host and run" },
+};
 static const struct option_text join_options[] = {
 	{ OPT_ROLE, 0, "role", "ROLE", VALUE_TEXT, NULL,
 	  "the database role that the host's agent connects as; HOST if not given" },
@@ -174,6 +178,38 @@ const struct command commands[] = {
 			 "its last report, since its registry is gone. The views k2k_fleet.bill "
 			 "and k2k_fleet.bill_tenant have the same and more.\n",
 		.example = "usage 42 -J",
+	},
+	{
+		.name = "budgets",
+		.run = cmd_fleet_budgets,
+		.max = 1,
+		.operands = { { VALUE_TEXT, NULL } },
+		.synopsis = "budgets [ID] [--hosts] [options]",
+		.summary = "show the budgets over the fleet, and what hosts have drawn of them",
+		OPTIONS(budgets_options),
+		.table = &fleet_budgets_table,
+		.prose = "A budget like '100h/fleet' in a document is one for all hosts together. "
+			 "Hosts draw chunks of it. DRAWN: what they have now; USED: what they have "
+			 "reported. CHARGED: for each chunk the larger of both. FREE may still be "
+			 "drawn. OVERDRAWN: by so much CHARGED is above the budget. WRITTEN-OFF: "
+			 "see 'forget'.\n",
+		.example = "budgets 42 --hosts",
+	},
+	{
+		.name = "forget",
+		.run = cmd_fleet_forget,
+		.min = 1,
+		.max = 1,
+		.operands = { { VALUE_TEXT, NULL } },
+		.synopsis = "forget HOST",
+		.summary = "write off what a host has drawn and not reported; others may draw it",
+		.prose =
+			"For a host that does not come back: it concerns the runs that have ended, "
+			"and the present one if the host was not heard for 30 seconds. What was "
+			"reported stays charged. The use of a budget may then exceed it by what is "
+			"printed as WRITTEN-OFF. If the host comes back, what it has used is "
+			"charged, and it returns the rest.\n",
+		.example = "forget gpu-17 -y",
 	},
 	{
 		.name = "help",

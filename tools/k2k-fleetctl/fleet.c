@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* fleet.c - which database, and the way to it: the global options of k2k-fleetctl */
 #include "fleet.h"
+#include "k2k-tenantctl/output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ bool settle_place(struct ctl *ctl)
 	char message[300];
 
 	ctl->registry = "";
+	ctl->fleet = true;
 	if (db_check_conninfo(conninfo(ctl), message, sizeof(message)))
 		return true;
 	fail_usage(ctl, "%s: %s", ctl->option[OPT_DATABASE] ? "--database" : "K2K_FLEET", message);
@@ -50,4 +52,30 @@ int fleet_open(struct ctl *ctl, struct db *db)
 		db_close(db);
 	}
 	return exit_code;
+}
+
+int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
+              void (*fill)(const PGresult *result, int row, struct value *values))
+{
+	struct value values[COL_HOST_COUNT + COL_PROBLEM_COUNT];
+	struct list list;
+	PGresult *result;
+	struct db db;
+	int exit_code = fleet_open(ctl, &db);
+
+	if (exit_code)
+		return exit_code;
+	result = db_call(&db, sql, strstr(sql, "$1") ? 1 : 0, &parameter);
+	exit_code = result ? 0 : fleet_fail(ctl, &db);
+	db_close(&db);
+	if (!result)
+		return exit_code;
+	list_begin(&list, ctl, table, NULL);
+	for (int row = 0; row < PQntuples(result); row++) {
+		fill(result, row, values);
+		list_row(&list, values);
+	}
+	list_end(&list);
+	PQclear(result);
+	return EXIT_DONE;
 }

@@ -14,6 +14,10 @@ int fleet_connect(struct ctl *ctl, struct db *db);
 /* Reports the last failure of `db`, and returns the exit code. */
 int fleet_fail(struct ctl *ctl, const struct db *db);
 
+/* Runs a query, whose $1 is `parameter`, and prints each of its rows. Returns the exit code. */
+int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
+              void (*fill)(const PGresult *result, int row, struct value *values));
+
 int cmd_fleet_init(struct ctl *ctl);
 int cmd_fleet_apply(struct ctl *ctl);
 int cmd_fleet_diff(struct ctl *ctl);
@@ -23,6 +27,8 @@ int cmd_fleet_hosts(struct ctl *ctl);
 int cmd_fleet_join(struct ctl *ctl);
 int cmd_fleet_problems(struct ctl *ctl);
 int cmd_fleet_usage(struct ctl *ctl);
+int cmd_fleet_budgets(struct ctl *ctl);
+int cmd_fleet_forget(struct ctl *ctl);
 
 enum {
 	COL_DEFINITION_TENANT,
@@ -72,5 +78,46 @@ enum {
 	COL_BILL_COUNT
 };
 extern const struct table bill_table;
+
+enum {
+	COL_FLEET_BUDGET_TENANT,
+	COL_FLEET_BUDGET_GENERATION,
+	COL_FLEET_BUDGET_ENGAGEMENT,
+	COL_FLEET_BUDGET_TOTAL,
+	COL_FLEET_BUDGET_DRAWN,
+	COL_FLEET_BUDGET_USED,
+	COL_FLEET_BUDGET_CHARGED,
+	COL_FLEET_BUDGET_FREE,
+	COL_FLEET_BUDGET_OVERDRAWN,
+	COL_FLEET_BUDGET_WRITTEN_OFF,
+	COL_FLEET_BUDGET_COUNT
+};
+extern const struct table fleet_budgets_table;
+
+enum {
+	COL_CHUNK_TENANT,
+	COL_CHUNK_GENERATION,
+	COL_CHUNK_ENGAGEMENT,
+	COL_CHUNK_HOST,
+	COL_CHUNK_STATE,
+	COL_CHUNK_DRAWN,
+	COL_CHUNK_USED,
+	COL_CHUNK_CHARGED,
+	COL_CHUNK_WRITTEN_OFF,
+	COL_CHUNK_RUN,
+	COL_CHUNK_COUNT
+};
+extern const struct table chunks_table;
+
+enum {
+	COL_FORGOTTEN_TENANT,
+	COL_FORGOTTEN_ENGAGEMENT,
+	COL_FORGOTTEN_RUN,
+	COL_FORGOTTEN_DRAWN,
+	COL_FORGOTTEN_REPORTED,
+	COL_FORGOTTEN_WRITTEN_OFF,
+	COL_FORGOTTEN_COUNT
+};
+extern const struct table forgotten_table;
 
 #endif

@@ -49,3 +49,43 @@ static const struct field bill[COL_BILL_COUNT] = {
 	[COL_BILL_OPEN_ENDED] = { "open_ended", "OPEN-ENDED", KIND_COUNT, FIELD_RIGHT },
 };
 const struct table bill_table = { "usage", bill, COUNT(bill), NULL, 0 };
+
+static const struct field fleet_budgets[COL_FLEET_BUDGET_COUNT] = {
+	[COL_FLEET_BUDGET_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
+	[COL_FLEET_BUDGET_GENERATION] = { "fleet_gen", "SINCE", KIND_TOTAL,
+	                                  FIELD_RIGHT | FIELD_SPARE },
+	[COL_FLEET_BUDGET_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, FIELD_RIGHT },
+	[COL_FLEET_BUDGET_TOTAL] = { "budget_ns", "BUDGET", KIND_NS, FIELD_RIGHT },
+	[COL_FLEET_BUDGET_DRAWN] = { "drawn_ns", "DRAWN", KIND_NS, FIELD_RIGHT },
+	[COL_FLEET_BUDGET_USED] = { "used_ns", "USED", KIND_NS, FIELD_RIGHT },
+	[COL_FLEET_BUDGET_CHARGED] = { "charged_ns", "CHARGED", KIND_NS, FIELD_RIGHT },
+	[COL_FLEET_BUDGET_FREE] = { "free_ns", "FREE", KIND_NS, FIELD_RIGHT },
+	[COL_FLEET_BUDGET_OVERDRAWN] = { "overdrawn_ns", "OVERDRAWN", KIND_NS, FIELD_RIGHT },
+	[COL_FLEET_BUDGET_WRITTEN_OFF] = { "written_off_ns", "WRITTEN-OFF", KIND_NS, FIELD_RIGHT },
+};
+const struct table fleet_budgets_table = { "budgets", fleet_budgets, COUNT(fleet_budgets), NULL,
+	                                   0 };
+
+static const struct field chunks[COL_CHUNK_COUNT] = {
+	[COL_CHUNK_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
+	[COL_CHUNK_GENERATION] = { "fleet_gen", "SINCE", KIND_TOTAL, FIELD_RIGHT | FIELD_SPARE },
+	[COL_CHUNK_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, FIELD_RIGHT },
+	[COL_CHUNK_HOST] = { "host", "HOST", KIND_TEXT, 0 },
+	[COL_CHUNK_STATE] = { "state", "STATE", KIND_TEXT, 0 },
+	[COL_CHUNK_DRAWN] = { "drawn_ns", "DRAWN", KIND_NS, FIELD_RIGHT },
+	[COL_CHUNK_USED] = { "used_ns", "USED", KIND_NS, FIELD_RIGHT },
+	[COL_CHUNK_CHARGED] = { "charged_ns", "CHARGED", KIND_NS, FIELD_RIGHT },
+	[COL_CHUNK_WRITTEN_OFF] = { "written_off_ns", "WRITTEN-OFF", KIND_NS, FIELD_RIGHT },
+	[COL_CHUNK_RUN] = { "run", "RUN", KIND_TEXT, FIELD_SPARE },
+};
+const struct table chunks_table = { "chunks", chunks, COUNT(chunks), NULL, 0 };
+
+static const struct field forgotten[COL_FORGOTTEN_COUNT] = {
+	[COL_FORGOTTEN_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
+	[COL_FORGOTTEN_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, FIELD_RIGHT },
+	[COL_FORGOTTEN_RUN] = { "run", "RUN", KIND_TEXT, FIELD_SPARE },
+	[COL_FORGOTTEN_DRAWN] = { "drawn_ns", "DRAWN", KIND_NS, FIELD_RIGHT },
+	[COL_FORGOTTEN_REPORTED] = { "reported_ns", "REPORTED", KIND_NS, FIELD_RIGHT },
+	[COL_FORGOTTEN_WRITTEN_OFF] = { "written_off_ns", "WRITTEN-OFF", KIND_NS, FIELD_RIGHT },
+};
+const struct table forgotten_table = { "forgotten", forgotten, COUNT(forgotten), NULL, 0 };

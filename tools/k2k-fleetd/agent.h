@@ -42,6 +42,26 @@ struct registration {
 	struct k2k_tenant_totals totals;
 };
 
+/* What this run has drawn of a budget over the fleet, for one registration. */
+enum chunk_state {
+	CHUNK_HELD,
+	CHUNK_LOWERING, /* the registry's budget is to be lowered */
+	CHUNK_LOWERED,  /* it is; when the grace period is over, the rest is returned */
+};
+struct chunk {
+	uint64_t generation, engagement;
+	uint64_t base, drawn; /* as the database has it */
+	bool closed;          /* forgotten: it is to be settled */
+	bool is_short;        /* other hosts need what this one does not use */
+	enum chunk_state state;
+	uint64_t budget; /* what the registry's own is to be */
+	/* as the last look found it; used: with reservations, without the base */
+	bool looked, there, wants;
+	uint64_t in_force, used, rejected;
+	uint64_t used_before, rejected_before; /* when it last might have returned something */
+	uint64_t ask, ask_after_ns, keep;
+};
+
 /* What the database has acknowledged. */
 struct reported_tenant {
 	uint64_t generation, admitted, unattributed_ns;
@@ -53,7 +73,7 @@ struct reported_usage {
 
 struct agent {
 	const char *conninfo, *host;
-	uint64_t poll_ns, report_ns, drain_ns;
+	uint64_t poll_ns, report_ns, drain_ns, chunk_ns;
 	bool once;
 
 	struct ctl ctl; /* for the code that is k2k-tenantctl's */
@@ -76,6 +96,10 @@ struct agent {
 	size_t usage_count;
 	bool changed, leaving, problems_sent;
 
+	struct chunk *chunks; /* by generation, engagement */
+	size_t chunk_count;
+	bool lowered; /* one of them is */
+
 	char said[700]; /* the last message, so that a lasting failure is reported once */
 };
 
@@ -97,6 +121,19 @@ void registration_add(struct agent *a, struct registration registration);
 void registration_remove(struct agent *a, uint64_t generation);
 /* The registration has ended, with these totals or, if null, with none that are known. */
 int link_finish(struct agent *a, uint64_t generation, const struct k2k_tenant_totals *totals);
+
+/* Whether this is still the host's agent. */
+int link_check(struct agent *a);
+
+/* ---- chunks.c: budgets over the fleet ---------------------------------------------------- */
+
+int chunks_fetch(struct agent *a);
+/* The database was greeted: nothing is known of statements before. */
+void chunks_greeted(struct agent *a);
+/* Replaces budgets over the fleet by what the registry's own are to be. */
+void chunks_into_document(struct agent *a, const struct tenants *now, struct document *d);
+/* Draws what is needed, and sets budgets. `may_return`: now and then; begins a return, too. */
+int chunks_step(struct agent *a, bool may_return);
 
 /* ---- converge.c, leave.c: the registry becomes what the definitions say ------------------ */
 

@@ -213,7 +213,10 @@ static int carry_out(struct agent *a, const struct plan *plan, const struct docu
 		say(a, "registry '%s': %s", a->ctl.registry, k2k_error_detail()->text);
 		return code;
 	}
-	code = plan_free_names(a->reg, d, plan, &id);
+	/* in the batch: see chunks.c, 1 */
+	code = a->chunk_count ? link_check(a) : 0;
+	if (!code)
+		code = plan_free_names(a->reg, d, plan, &id);
 	for (size_t i = 0; i < plan->count && !code; i++) {
 		const struct step *s = &plan->steps[i];
 
@@ -253,11 +256,24 @@ static int drop_failed(struct agent *a, const struct plan *plan, uint64_t first)
 	return 0;
 }
 
-static int converge_with(struct agent *a, const struct document *d)
+/* As plan_make(), with the budgets over the fleet as what this host has drawn of them. */
+static int make_plan(struct agent *a, struct document *d, struct plan *plan)
+{
+	size_t failures = a->ctl.failure_count;
+
+	if (tenants_load_all(&a->ctl, a->reg, &plan->now) ||
+	    a->ctl.failure_count > failures + plan->now.damaged)
+		return K2K_EIO;
+	chunks_into_document(a, &plan->now, d);
+	plan_compare(d, false, plan);
+	return 0;
+}
+
+static int converge_with(struct agent *a, struct document *d)
 {
 	struct plan plan = { .count = 0 };
 	uint64_t first;
-	int code = plan_make(&a->ctl, a->reg, d, false, &plan) ? K2K_EIO : 0;
+	int code = make_plan(a, d, &plan);
 
 	if (!code)
 		code = close_ended(a, &plan.now);
@@ -286,13 +302,17 @@ int converge(struct agent *a)
 {
 	struct document document;
 	uint64_t applied = a->have;
-	int code = read_wanted(a, &document);
+	int code = chunks_fetch(a);
 
+	if (!code)
+		code = read_wanted(a, &document);
 	if (code)
 		return code;
 	a->leaving = false;
 	code = converge_with(a, &document);
 	document_free(&document);
+	if (!code)
+		code = chunks_fetch(a); /* of new registrations */
 	if (code)
 		return code;
 	/* a tenant that still leaves: its definition is not in force */

@@ -39,6 +39,15 @@ PGresult *link_call(struct agent *a, const char *sql, int count, const char *con
 	return result;
 }
 
+int link_check(struct agent *a)
+{
+	PGresult *result = link_call(
+		a, "select from k2k_fleet.definitions($1, $2, 9223372036854775807, 1)", 0, NULL);
+
+	PQclear(result);
+	return result ? 0 : a->db.code;
+}
+
 /* ---- greeting ---------------------------------------------------------------------------- */
 
 static bool read_boot_id(char text[64])
@@ -101,6 +110,7 @@ static int greet(struct agent *a)
 	a->tenant_count = a->usage_count = 0;
 	a->problems_sent = false;
 	a->greeted_anew = true;
+	chunks_greeted(a);
 	return fetch_registrations(a);
 }
 

@@ -32,6 +32,7 @@ static const char help[] =
 	"      --poll DUR       ask for new definitions this often (500ms; up to a fifth more)\n"
 	"      --report DUR     report the use this often (10s; at most 20s)\n"
 	"      --drain DUR      how long a tenant that is removed may keep what it holds (30s)\n"
+	"      --chunk DUR      draw at least so much of a budget over the fleet at once (10s)\n"
 	"      --timeout DUR    the longest wait for the database or the registry (5s)\n"
 	"      --once           do everything once, and end\n"
 	"  -h, --help           this\n"
@@ -67,7 +68,7 @@ bool settle_place(struct ctl *ctl)
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-enum { LONG_HOST = 256, LONG_POLL, LONG_REPORT, LONG_DRAIN, LONG_TIMEOUT, LONG_ONCE };
+enum { LONG_HOST = 256, LONG_POLL, LONG_REPORT, LONG_DRAIN, LONG_TIMEOUT, LONG_ONCE, LONG_CHUNK };
 
 static void wrong(const char *message, const char *text)
 {
@@ -97,6 +98,7 @@ static void take_option(struct agent *a, int c)
 	case LONG_REPORT: a->report_ns = duration("--report", optarg, UINT64_C(20000000000)); break;
 	case LONG_DRAIN: a->drain_ns = duration("--drain", optarg, year); break;
 	case LONG_TIMEOUT: a->ctl.timeout_ns = duration("--timeout", optarg, year); break;
+	case LONG_CHUNK: a->chunk_ns = duration("--chunk", optarg, year); break;
 	case LONG_ONCE: a->once = true; break;
 	case 'h': printf("%s\n%s", usage, help); exit(fflush(stdout) ? EXIT_SYSTEM : 0);
 	case 'V': printf(CTL_NAME " %s\n", k2k_version()); exit(fflush(stdout) ? EXIT_SYSTEM : 0);
@@ -114,6 +116,7 @@ static void read_options(struct agent *a, int argc, char **argv)
 		{ "report", required_argument, NULL, LONG_REPORT },
 		{ "drain", required_argument, NULL, LONG_DRAIN },
 		{ "timeout", required_argument, NULL, LONG_TIMEOUT },
+		{ "chunk", required_argument, NULL, LONG_CHUNK },
 		{ "once", no_argument, NULL, LONG_ONCE },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -192,6 +195,7 @@ static int pass(struct agent *a, struct due *due)
 {
 	int code = registry_open(a);
 	uint64_t now = clock_monotonic_ns();
+	bool reports;
 
 	if (!code)
 		code = link_open(a);
@@ -209,10 +213,14 @@ static int pass(struct agent *a, struct due *due)
 		if (a->applied != applied)
 			due->report_ns = now;
 	}
-	if (now < due->report_ns)
-		return 0;
-	due->report_ns = now + a->report_ns;
-	return report(a);
+	reports = now >= due->report_ns;
+	if (reports) {
+		due->report_ns = now + a->report_ns;
+		code = report(a);
+		if (!code && a->chunk_count)
+			code = chunks_fetch(a); /* what others need */
+	}
+	return code ? code : chunks_step(a, reports);
 }
 
 /* Returns true if a signal says that it is time to end. */
@@ -276,7 +284,8 @@ int main(int argc, char **argv)
 		.poll_ns = 500000000,
 		.report_ns = UINT64_C(10000000000),
 		.drain_ns = UINT64_C(30000000000),
-		.ctl = { .quiet = true, .timeout_ns = UINT64_C(5000000000) },
+		.chunk_ns = UINT64_C(10000000000),
+		.ctl = { .quiet = true, .fleet = true, .timeout_ns = UINT64_C(5000000000) },
 	};
 	sigset_t signals;
 	int exit_code;

@@ -111,6 +111,7 @@ enum option_id {
 	/* of k2k-fleetctl */
 	OPT_DATABASE,
 	OPT_ROLE,
+	OPT_HOSTS,
 	OPT_END
 };
 
@@ -127,6 +128,7 @@ struct ctl {
 	const char *registry; /* of k2k-fleetctl: the name of the database */
 	enum format format;
 	bool color, dry_run, yes, quiet;
+	bool fleet; /* its documents have budgets over the fleet */
 	uint64_t timeout_ns;
 
 	/* the option's last argument, "" if it takes none, null if the option is not given */

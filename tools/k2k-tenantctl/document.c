@@ -271,7 +271,7 @@ static bool take_budget(struct source *s, const char *what, struct engagement_ns
 	struct units_fault fault;
 
 	return is_scalar(s, what) &&
-	       (!units_parse_renewing(scalar(s), &item->ns, &item->renewal, &fault) ||
+	       (!budget_parse(scalar(s), s->ctl->fleet, item, &fault) ||
 	        bad_scalar(s, what, &fault,
 	                   "a budget is like 1h30m, 10h/day (hour, week, month), or unlimited"));
 }

@@ -36,7 +36,7 @@
 /* A budget or a cost: GPU time of an engagement. Lists are in the order of engagements. */
 struct engagement_ns {
 	uint64_t engagement, ns;
-	uint32_t renewal; /* of a budget: enum k2k_budget_renewal */
+	uint32_t renewal; /* of a budget: enum k2k_budget_renewal, or UNITS_FLEET */
 	size_t line, column;
 };
 
@@ -120,6 +120,12 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
  */
 void periods_print(FILE *out, const struct k2k_budget_info *budget,
                    const struct k2k_budget_use *closed, size_t count);
+/*
+ * A budget's amount and renewal. `fleet`: it may be one over the fleet, "10h/fleet", whose renewal
+ * is UNITS_FLEET.
+ */
+int budget_parse(const char *text, bool fleet, struct engagement_ns *budget,
+                 struct units_fault *fault);
 /* Drops unlimited budgets: in the library, no budget means unlimited. */
 void budgets_drop_unlimited(struct engagements *list, size_t first, size_t *count);
 /* False: the text is no such list. */

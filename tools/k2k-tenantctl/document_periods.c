@@ -6,6 +6,29 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+
+int budget_parse(const char *text, bool fleet, struct engagement_ns *budget,
+                 struct units_fault *fault)
+{
+	const char *slash = strchr(text, '/');
+	char amount[UNITS_TEXT * 2];
+
+	if (!slash || strcmp(slash, "/fleet") != 0)
+		return units_parse_renewing(text, &budget->ns, &budget->renewal, fault);
+	*fault = (struct units_fault){ (size_t)(slash - text) + 2,
+		                       "only documents of k2k-fleetctl have budgets over a fleet" };
+	if (!fleet)
+		return -1;
+	/* no duration is so long: enough of it is left to be refused */
+	snprintf(amount, sizeof(amount), "%.*s", (int)(slash - text), text);
+	if (units_parse_duration(amount, &budget->ns, fault))
+		return -1;
+	budget->renewal = UNITS_FLEET;
+	*fault = (struct units_fault){ (size_t)(slash - text) + 1,
+		                       "what is unlimited is no budget over a fleet" };
+	return budget->ns == UINT64_MAX ? -1 : 0;
+}
 
 void periods_print(FILE *out, const struct k2k_budget_info *budget,
                    const struct k2k_budget_use *closed, size_t count)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* budgets, forget: what hosts have drawn of the budgets over the fleet */
+#include "fleet.h"
+#include "k2k-tenantctl/output.h"
+#include "common/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char budgets_sql[] =
+	"select tenant, fleet_gen, engagement, total, drawn, used, charged, free, overdrawn, "
+	"written_off from k2k_fleet.budget_state "
+	"where $1::numeric is null or tenant = $1::numeric order by tenant, engagement";
+
+static const char chunks_sql[] =
+	"select c.tenant, c.fleet_gen, c.engagement, c.host, c.state, c.drawn, c.used, c.charged, "
+	"c.written_off, c.run from k2k_fleet.chunk_state c "
+	"join k2k_fleet.budget b using (tenant, fleet_gen, engagement) "
+	"where b.total is not null and ($1::numeric is null or tenant = $1::numeric) "
+	"order by tenant, engagement, host, c.run, c.generation";
+
+static const char forget_sql[] =
+	"select tenant, engagement, run, drawn, used, written_off from k2k_fleet.forget($1) "
+	"order by tenant, engagement, run";
+
+static const char would_forget_sql[] =
+	"select tenant, engagement, run, drawn, used, drawn - used from k2k_fleet.chunk_state "
+	"where host = $1 and state not in ('forgotten', 'final') and drawn > used "
+	"order by tenant, engagement, run";
+
+/* A sum that no u64 can have becomes the highest one. */
+static void fill(const PGresult *r, int row, int columns, struct value *values)
+{
+	for (int c = 0; c < columns; c++)
+		values[c] = (struct value){ .text = PQgetvalue(r, row, c),
+			                    .number = db_u64(r, row, c) };
+}
+
+static void fill_budget(const PGresult *r, int row, struct value *values)
+{
+	fill(r, row, COL_FLEET_BUDGET_COUNT, values);
+	if (values[COL_FLEET_BUDGET_OVERDRAWN].number)
+		values[COL_FLEET_BUDGET_OVERDRAWN].color = "red";
+	if (values[COL_FLEET_BUDGET_WRITTEN_OFF].number)
+		values[COL_FLEET_BUDGET_WRITTEN_OFF].color = "yellow";
+}
+
+static void fill_chunk(const PGresult *r, int row, struct value *values)
+{
+	fill(r, row, COL_CHUNK_COUNT, values);
+}
+
+int cmd_fleet_budgets(struct ctl *ctl)
+{
+	bool by_host = ctl->option[OPT_HOSTS] != NULL;
+	char id_text[UNITS_TEXT];
+	const char *filter = NULL;
+	uint64_t id;
+
+	if (ctl->argument_count) {
+		if (!arg_id(ctl, "ID", ctl->arguments[0], &id))
+			return EXIT_USAGE;
+		units_print_number(id_text, id);
+		filter = id_text;
+	}
+	return by_host ? list_rows(ctl, chunks_sql, filter, &chunks_table, fill_chunk)
+	               : list_rows(ctl, budgets_sql, filter, &fleet_budgets_table, fill_budget);
+}
+
+static void fill_written_off(const PGresult *r, int row, struct value *values)
+{
+	fill(r, row, COL_FORGOTTEN_COUNT, values);
+}
+
+int cmd_fleet_forget(struct ctl *ctl)
+{
+	const char *host = ctl->arguments[0];
+
+	if (!ctl->yes && !ctl->dry_run &&
+	    !(can_ask() && ask("Write off what host %s has drawn and not reported?", host)))
+		return fail_usage(ctl,
+		                  "forget: the use of budgets may exceed them by what is written "
+		                  "off; confirm with -y; nothing was changed");
+	return list_rows(ctl, ctl->dry_run ? would_forget_sql : forget_sql, host, &forgotten_table,
+	                 fill_written_off);
+}
