@@ -7,13 +7,15 @@
 script=$(dirname "$0")/../scripts/fleet-quickstart
 
 cli_fleet_quickstart_shows_that_the_budget_and_the_bill_hold() {
-	local status=0
+	local status=0 before
 	((EUID == 0)) || skip "it needs root"
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || skip "PostgreSQL's server is not installed"
 	unshare --mount --net --pid --fork true 2>/dev/null || skip "no namespaces are to be had here"
 	command -v ip >/dev/null || skip "iproute2 is not installed"
 	chmod 755 "$DIR" # the server has another user
+	before=$(compgen -G '/dev/shm/PostgreSQL.*')
 	out=$(TMPDIR=$DIR "$script" 2>"$DIR/err") || status=$?
+	is "$(compgen -G '/dev/shm/PostgreSQL.*')" "$before"
 	is "$status $(<"$DIR/err")" "0 "
 	rm "$DIR/err"
 	lacks "$(ip -o link)" "fleet: "
