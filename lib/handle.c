@@ -36,6 +36,12 @@ void k2k_handle_fence(struct k2k_registry *reg)
 	k2k_cas_acq_rel(reg->gate, &open, K2K_GATE_FENCED);
 }
 
+int k2k_handle_destroyed(struct k2k_registry *reg)
+{
+	k2k_handle_fence(reg);
+	return k2k_gate_error(K2K_GATE_FENCED);
+}
+
 /*
  * If the name was removed or replaced, each process must notice it: otherwise two groups of
  * processes would use two registries.
@@ -52,8 +58,7 @@ int k2k_handle_watch(struct k2k_registry *reg)
 	if (k2k_segment_check_identity(&reg->defs) == 0 &&
 	    k2k_segment_check_identity(&reg->live) == 0)
 		return 0;
-	k2k_handle_fence(reg);
-	return k2k_gate_error(K2K_GATE_FENCED);
+	return k2k_handle_destroyed(reg);
 }
 
 uint64_t k2k_deadline(const struct k2k_registry *reg)

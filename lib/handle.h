@@ -110,6 +110,8 @@ int k2k_gate_error(uint32_t gate) __attribute__((cold));
 int k2k_no_thread(void) __attribute__((cold));
 /* From now on each call on the handle but close returns K2K_EFENCED. */
 void k2k_handle_fence(struct k2k_registry *reg);
+/* Fences the handle. K2K_EFENCED. */
+int k2k_handle_destroyed(struct k2k_registry *reg) __attribute__((cold));
 /* Once a second: fences the handle if its name is not this registry's any more. 0, K2K_EFENCED. */
 int k2k_handle_watch(struct k2k_registry *reg);
 
@@ -139,6 +141,13 @@ static inline int k2k_enter(struct k2k_registry *reg, uint32_t roles)
 	k2k_read_lock();
 	K2K_DELAY(entered);
 	code = k2k_gate(reg, roles);
+	/*
+	 * relaxed: a call that sees the store late counts as one that came before it. A change asks
+	 * under the writer's lock, where it finishes what a killed destroyer has left.
+	 */
+	if (roles != K2K_GATE_ADMIN && k2k_likely(!code) &&
+	    k2k_unlikely(k2k_load_relaxed(&reg->map.defs->poisoned) == K2K_POISONED))
+		code = k2k_handle_destroyed(reg);
 	/* a broker's agent watches the name; in the other roles each call does */
 	if (roles != K2K_GATE_BROKER && k2k_likely(!code) && reg->role != K2K_GATE_BROKER)
 		code = k2k_handle_watch(reg);

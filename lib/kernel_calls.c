@@ -189,10 +189,7 @@ int k2k_kernel_add(struct k2k_registry *reg, const char *name, k2k_tenant_id id,
 		code = k2k_hold(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
-	code = k2k_tenant_check_fence(&reg->map);
-	if (!code && !k2k_kernel_name(&reg->map, name, &a.name))
-		code = bad_name();
-	if (!code) {
+	if (k2k_kernel_name(&reg->map, name, &a.name)) {
 		if (address)
 			a.of.address = *address;
 		if (verdict)
@@ -201,6 +198,8 @@ int k2k_kernel_add(struct k2k_registry *reg, const char *name, k2k_tenant_id id,
 		pthread_mutex_lock(&reg->kernel_mutex);
 		code = add(&a);
 		pthread_mutex_unlock(&reg->kernel_mutex);
+	} else {
+		code = bad_name();
 	}
 	k2k_tell_sink(reg, a.slot.sink, &a.slot.rejection);
 	k2k_unhold(reg);
@@ -243,13 +242,12 @@ int k2k_kernel_remove(struct k2k_registry *reg, const char *text)
 		code = k2k_hold(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
-	code = k2k_tenant_check_fence(&reg->map);
-	if (!code && !k2k_kernel_name(&reg->map, text, &name))
-		code = bad_name();
-	if (!code) {
+	if (k2k_kernel_name(&reg->map, text, &name)) {
 		pthread_mutex_lock(&reg->kernel_mutex);
 		code = remove_name(reg, &name);
 		pthread_mutex_unlock(&reg->kernel_mutex);
+	} else {
+		code = bad_name();
 	}
 	k2k_unhold(reg);
 	return code;
@@ -291,11 +289,8 @@ int k2k_kernel_find(struct k2k_registry *reg, const char *text, struct k2k_kerne
 		code = k2k_enter(reg, K2K_GATE_ANY);
 	if (code)
 		return code;
-	code = k2k_tenant_check_fence(&reg->map);
-	if (!code)
-		code = k2k_kernel_name(&reg->map, text, &name)
-		               ? k2k_kernel_look(&reg->map, &name, &copy)
-		               : bad_name();
+	code = k2k_kernel_name(&reg->map, text, &name) ? k2k_kernel_look(&reg->map, &name, &copy)
+	                                               : bad_name();
 	if (code == K2K_HASH_ABSENT ||
 	    (!code && (k2k_kernel_state(copy.word) != K2K_KERNEL_LIVE ||
 	               !k2k_kernel_seems_alive(&reg->map, &reg->liveness, &copy))))
@@ -351,8 +346,7 @@ int k2k_kernel_list(struct k2k_registry *reg, k2k_tenant_id id, struct k2k_kerne
 	if (code)
 		return code;
 	out.stride = K2K_STRIDE(list, capacity);
-	code = k2k_tenant_check_fence(&reg->map);
-	if (!code && id != K2K_TENANT_UNSPECIFIED) {
+	if (id != K2K_TENANT_UNSPECIFIED) {
 		code = k2k_tenant_find(&reg->map, id, &slot, &state_gen);
 		out.generation = k2k_tenant_generation(state_gen);
 	}

@@ -182,12 +182,11 @@ int k2k_message_route(struct k2k_registry *reg, const char *from, const char *to
 		code = k2k_enter(reg, K2K_GATE_BROKER);
 	if (code)
 		return code;
-	code = k2k_tenant_check_fence(&reg->map);
-	if (!code && !k2k_kernel_name(&reg->map, from, &r.from))
+	if (!k2k_kernel_name(&reg->map, from, &r.from))
 		code = k2k_fail_argument("from", "not 1 to 63 bytes");
-	if (!code && !k2k_kernel_name(&reg->map, to, &r.to))
+	else if (!k2k_kernel_name(&reg->map, to, &r.to))
 		code = k2k_fail_argument("to", "not 1 to 63 bytes");
-	if (!code)
+	else
 		code = decide(&r, &mine);
 	k2k_read_unlock();
 	if (code && code != K2K_ECROSSTENANT && code != K2K_ESTALE) {

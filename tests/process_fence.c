@@ -121,6 +121,62 @@ static void remove_defs(const char *name)
 	assert_int_equal(unlink(defs), 0);
 }
 
+/* Also calls that look up no tenant. */
+static void all_are_fenced(struct k2k_registry *reg, enum k2k_role role)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_kernel_info kernel = K2K_KERNEL_INFO_INIT;
+	struct k2k_tenant_info tenant = { .size = sizeof tenant };
+	struct k2k_route route = K2K_ROUTE_INIT;
+	struct k2k_lease lease = K2K_LEASE_INIT;
+	size_t count;
+	int yes;
+
+	assert_int_equal(k2k_quota_check(reg, TENANT, no_tag, 1, NULL), K2K_EFENCED);
+	assert_int_equal(k2k_quota_check(reg, 0, no_tag, 1, NULL), K2K_EFENCED);
+	assert_int_equal(k2k_tenant_get(reg, TENANT, &tenant), K2K_EFENCED);
+	assert_int_equal(k2k_tenant_is_registered(reg, 0, &yes), K2K_EFENCED);
+	assert_int_equal(k2k_tenant_ids(reg, NULL, 0, &count), K2K_EFENCED);
+	assert_int_equal(k2k_budget_list(reg, 0, NULL, 0, &count), K2K_EFENCED);
+	assert_int_equal(k2k_usage_list(reg, 0, NULL, 0, &count), K2K_EFENCED);
+	assert_int_equal(k2k_lease_list(reg, 0, NULL, 0, &count), K2K_EFENCED);
+	assert_int_equal(k2k_broker_list(reg, NULL, 0, &count), K2K_EFENCED);
+	assert_int_equal(k2k_kernel_list(reg, 0, NULL, 0, &count), K2K_EFENCED);
+	assert_int_equal(k2k_kernel_find(reg, "a", &kernel), K2K_EFENCED);
+	assert_int_equal(k2k_registry_info(reg, &info), K2K_EFENCED);
+	if (role == K2K_ROLE_ADMIN)
+		assert_int_equal(k2k_tenant_register(reg, 99, NULL), K2K_EFENCED);
+	if (role != K2K_ROLE_BROKER)
+		return;
+	for (k2k_tenant_id id = 0; id <= TENANT; id += TENANT) {
+		assert_int_equal(k2k_message_admit(reg, id, no_tag, 1, NULL), K2K_EFENCED);
+		assert_int_equal(k2k_message_record(reg, id), K2K_EFENCED);
+		assert_int_equal(k2k_usage_track(reg, id, no_tag, 1), K2K_EFENCED);
+		assert_int_equal(k2k_kernel_acquire(reg, id, &lease, NULL), K2K_EFENCED);
+		assert_int_equal(k2k_kernel_add(reg, "b", id, no_tag, NULL, NULL), K2K_EFENCED);
+	}
+	assert_int_equal(k2k_message_route(reg, "a", "a", no_tag, 1, &route, NULL), K2K_EFENCED);
+	assert_int_equal(k2k_kernel_remove(reg, "a"), K2K_EFENCED);
+	assert_int_equal(k2k_audit_cross_tenant(reg, 1, 2, "a", "b", no_tag), K2K_EFENCED);
+}
+
+TEST(every_call_is_fenced_as_soon_as_destroy_has_returned)
+{
+	struct k2k_registry *reg[USERS], *admin;
+	const char *name = small_registry(4, &admin);
+
+	register_tenant(admin, TENANT, 0, 1);
+	for (int i = 0; i < USERS; i++)
+		reg[i] = open_as(name, roles[i]);
+	assert_int_equal(k2k_kernel_add(reg[0], "a", TENANT, no_tag, NULL, NULL), 0);
+	assert_int_equal(k2k_registry_destroy(name, K2K_DESTROY_FORCE, NULL), 0);
+	for (int i = 0; i < USERS; i++) {
+		all_are_fenced(reg[i], roles[i]);
+		assert_int_equal(k2k_registry_close(&reg[i]), 0);
+	}
+	assert_int_equal(k2k_registry_close(&admin), 0);
+}
+
 TEST(users_of_a_destroyed_registry_are_told_within_seconds)
 {
 	with_users(destroy_it);

@@ -648,24 +648,3 @@ TEST(a_wrong_number_of_named_slots_is_found_and_set_right)
 	assert_int_equal(info_of(f.admin, TENANT).kernels, 0);
 	fixture_close(&f);
 }
-
-TEST(every_call_is_fenced_at_once_after_the_registry_was_destroyed)
-{
-	struct k2k_kernel_info info = K2K_KERNEL_INFO_INIT;
-	struct k2k_route route = K2K_ROUTE_INIT;
-	size_t count;
-
-	open_with(0, 0);
-	register_kernels(TENANT, 4);
-	assert_int_equal(add(f.broker, "a", TENANT), 0);
-	assert_int_equal(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, NULL), 0);
-	assert_int_equal(add(f.broker, "b", TENANT), K2K_EFENCED);
-	assert_int_equal(add(f.broker, "b", K2K_TENANT_UNSPECIFIED), K2K_EFENCED);
-	assert_int_equal(k2k_kernel_find(f.broker, "a", &info), K2K_EFENCED);
-	assert_int_equal(k2k_kernel_list(f.broker, 0, NULL, 0, &count), K2K_EFENCED);
-	assert_int_equal(k2k_message_route(f.broker, "a", "a", no_tag, 1, &route, NULL),
-	                 K2K_EFENCED);
-	assert_int_equal(k2k_kernel_remove(f.broker, "a"), K2K_EFENCED);
-	assert_int_equal(k2k_registry_close(&f.broker), 0);
-	assert_int_equal(k2k_registry_close(&f.admin), 0);
-}

@@ -204,10 +204,6 @@ TEST(tenant_zero_is_answered_without_a_look_at_the_tables)
 	fixture_close(&f);
 }
 
-/*
- * After the registry is gone, tenant 0 passes until the handle notices; from then on it is refused
- * like any other.
- */
 TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 {
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
@@ -220,7 +216,6 @@ TEST(tenant_zero_is_refused_once_the_handle_is_fenced)
 	assert_int_equal(k2k_registry_close(&f.admin), 0);
 	assert_int_equal(k2k_registry_destroy(f.name, K2K_DESTROY_FORCE, NULL), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 1, no_tag, 1, NULL), K2K_EFENCED);
-	/* This call makes the handle notice. */
 	assert_int_equal(k2k_audit_wait(f.broker, &cursor, UINT64_MAX), K2K_EFENCED);
 	assert_int_equal(k2k_quota_check(f.broker, 0, no_tag, 1, &v), K2K_EFENCED);
 	assert_int_equal(k2k_message_admit(f.broker, 0, no_tag, 1, &v), K2K_EFENCED);

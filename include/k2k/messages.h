@@ -31,9 +31,8 @@
  * retry_after_ns is never too short. EIO: the machine has been up for 2^30 seconds (34 years),
  * which a window can't represent; nothing is counted.
  *
- * Tenant 0 always passes, and neither its messages nor its leases are counted. Such a call does not
- * check that the registry still exists: it passes until the handle is fenced (a broker's within
- * seconds of the registry's end), and then returns EFENCED, as every call does.
+ * Tenant 0 always passes, and neither its messages nor its leases are counted. After the registry
+ * was destroyed such a call returns EFENCED, as every call does.
  */
 
 /*
