@@ -21,8 +21,10 @@
 
 #include "process.h"
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
@@ -352,6 +354,36 @@ static bool skip_private_repeat(pid_t pid, uintptr_t at)
 	return true;
 }
 
+static bool is_in_vdso(uintptr_t at)
+{
+	uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)vdso;
+	const Elf64_Phdr *part = (const Elf64_Phdr *)(vdso + (vdso ? header->e_phoff : 0));
+
+	for (unsigned int i = 0; vdso && i < header->e_phnum; i++)
+		if (part[i].p_type == PT_LOAD)
+			return at - vdso < part[i].p_memsz;
+	return false;
+}
+
+/*
+ * Runs from the first instruction of the vdso to its caller. A clock that is stepped through might
+ * not end on a slow machine: its code begins again each time when the kernel moves the clock.
+ */
+static bool skip_vdso(pid_t pid, uintptr_t at)
+{
+	uintptr_t stack, caller;
+
+	if (!is_in_vdso(at))
+		return false;
+	stack = (uintptr_t)trace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.rsp), 0);
+	caller = (uintptr_t)trace(PTRACE_PEEKDATA, pid, stack, 0);
+	break_at(pid, caller, 0);
+	victim_run(pid);
+	break_at(pid, 0, 0);
+	return true;
+}
+
 /*
  * Steps to the end of the operation. `changed` says whether the watched bytes differ from those at
  * its last call. With `every`, each instruction is a point.
@@ -365,8 +397,11 @@ HARNESS_USED static void victim_discover(pid_t pid, bool (*changed)(void *), voi
 	assert_non_null(arrivals);
 	changed(context);
 	while ((at = victim_at(pid)) != (uintptr_t)operation_ends) {
-		struct point point = arrive(arrivals, at);
+		struct point point;
 
+		if (skip_vdso(pid, at))
+			continue;
+		point = arrive(arrivals, at);
 		point.stepped = true;
 		point.is_call = is_system_call(at);
 		if (every || !skip_private_repeat(pid, at))
@@ -417,8 +452,11 @@ HARNESS_USED static bool victim_step_to(pid_t pid, const struct point *point)
 
 	assert_non_null(arrivals);
 	while (!there && (at = victim_at(pid)) != (uintptr_t)operation_ends) {
-		struct point now = arrive(arrivals, at);
+		struct point now;
 
+		if (skip_vdso(pid, at))
+			continue;
+		now = arrive(arrivals, at);
 		victim_step(pid);
 		there = now.at == point->at && now.arrival == point->arrival &&
 		        now.iteration == point->iteration;
