@@ -143,6 +143,8 @@ static ALWAYS_INLINE int try_decide(const struct k2k_registry *reg,
 	                 d->rate.window != k2k_rate_pack_second(d->second, d->version)))
 		return K2K_DECIDE_AGAIN;
 	d->used = d->rate.admitted - d->rate.ceiling;
+	_Static_assert(2 * K2K_ADMIT_MAX <= K2K_RATE_MAX,
+	               "no sum that passes is above the maximum");
 	/*
 	 * the first test leaves what k2k_rate_has_room() has to look at more closely to the slow
 	 * path: 2^32 messages in a second, an open window, a base above `admitted`, which is damage

@@ -3,7 +3,7 @@
 # takes a sample.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
   set(programs crash_points crash_recovery crash_instructions crash_audit)
-  set(samples 16 60 90 12) # of so many cases one, and of its points one in so many: some 500 kills
+  set(samples 16 60 90 12) # of so many cases one, and of its points one in so many: some 400 kills
   set(cases 4 4 8 1)
   foreach(program sample case IN ZIP_LISTS programs samples cases)
     k2k_test(NAME ${program} EACH LABEL crash TIMEOUT 1200
