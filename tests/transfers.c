@@ -8,10 +8,10 @@
  * registry's shared memory, all of which are the library's own (explore_base.h), are made and
  * counted: a transfer is an access to a line that this broker does not have in the state needed.
  *
- * All brokers are handles of one thread, so the count hardly depends on the machine. They take turns with
- * each message, which moves lines more often than anything that processors do. A broker that is
- * about to count a message finds from time to time that another has come before it; so the window
- * is shared out (hot.h), as it is between real processors. The clock is the test's own.
+ * All brokers are handles of one thread, so the count hardly depends on the machine. They take
+ * turns with each message, which moves lines more often than anything that processors do. A broker
+ * that is about to count a message finds from time to time that another has come before it; so the
+ * window is shared out (hot.h), as it is between real processors. The clock is the test's own.
  */
 #include <inttypes.h>
 #include <string.h>
