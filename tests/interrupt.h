@@ -57,9 +57,11 @@ int clock_gettime(clockid_t id, struct timespec *now)
 
 static void read_again_and_again(const struct scene *scene)
 {
-	struct k2k_registry *reg = open_as(name, scene->role);
 	struct timespec time[CLOCK_TAI + 1] = { 0 };
+	struct k2k_registry *reg;
 
+	k2k_agent_in_caller = true; /* no other thread meets a breakpoint */
+	reg = open_as(name, scene->role);
 	reg->clock.injected_ns = &shared->clock_ns;
 	victims_time = time;
 	scene->read(reg, shared); /* the first call of a thread differs from the later ones */

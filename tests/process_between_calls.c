@@ -258,7 +258,8 @@ static void acquire_behind_the_door(struct k2k_registry *reg, struct shared *ans
 	pthread_t thread;
 
 	(void)reg;
-	if (!handle) { /* its first call */
+	if (!handle) {                       /* its first call */
+		k2k_agent_in_caller = false; /* the calls come from another thread than the open */
 		assert_int_equal(pthread_create(&thread, NULL, stand_at_the_door, NULL), 0);
 		doorman->done = CLOSE;
 		doorman->asked = OPEN;
