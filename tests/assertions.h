@@ -41,6 +41,9 @@ HARNESS_USED static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* For what comes at once on a quiet machine. */
+enum { PATIENCE_S = 60 };
+
 /* Looks every millisecond, for what gives no event to wait for. */
 #define WAIT_UNTIL(condition, seconds)                                                       \
 	do {                                                                                 \

@@ -24,7 +24,7 @@ start() {
 # stop SIGNAL: sends the signal and waits until the program has ended.
 stop() {
 	kill "-$1" "$auditd_pid"
-	until_true 20 eval '! kill -0 "$auditd_pid" 2>/dev/null'
+	until_true 60 eval '! kill -0 "$auditd_pid" 2>/dev/null'
 }
 
 # events N: makes N changes, each an event of the administrators' ring.

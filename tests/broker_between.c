@@ -150,7 +150,7 @@ TEST(engagement_cost_accumulates_across_sends)
 	        "\"18446744073709551615\"}",
 	        "FORWARDED");
 	/* The receiver's queue is full: it is admitted and billed all the same. */
-	WAIT_UNTIL(received(&two, "\"queue_full\":\"") == 2, 10);
+	WAIT_UNTIL(received(&two, "\"queue_full\":\"") == 2, PATIENCE_S);
 	assert_int_equal(info_of(42).admitted_total, 4);
 	assert_int_equal(gpu_ns_of(42, 7), UINT64_MAX);
 	/* another org does not make another engagement */

@@ -223,7 +223,7 @@ TEST(a_client_that_goes_takes_its_reservations_along)
 	expect(ask_fd(two, COMMIT("job", 60)), "REFUSED", "unknown_reservation");
 	expect(ask_fd(two, RESERVE("job", 20)), "RESERVED", NULL);
 	close(one);
-	WAIT_UNTIL(reserved(42) == 20, 10);
+	WAIT_UNTIL(reserved(42) == 20, PATIENCE_S);
 	expect(ask_fd(two, RESERVE("more", 80)), "RESERVED", NULL);
 	assert_contains(ask_fd(two, "{\"stats\":true}"), "\"reservations\":\"2\"");
 	/* what it wrote before it left is done first */
@@ -231,8 +231,8 @@ TEST(a_client_that_goes_takes_its_reservations_along)
 	expect(ask_fd(two, CANCEL("more")), "CANCELLED", NULL);
 	send_text(one, RESERVE("a", 10) "\n" RESERVE("b", 10) "\n" COMMIT("a", 9) "\n");
 	close(one);
-	WAIT_UNTIL(gpu_ns_of(42, 7) == 9, 10);
-	WAIT_UNTIL(reserved(42) == 20, 10);
+	WAIT_UNTIL(gpu_ns_of(42, 7) == 9, PATIENCE_S);
+	WAIT_UNTIL(reserved(42) == 20, PATIENCE_S);
 	assert_int_equal(stop(&program), 0);
 	assert_int_equal(reserved(42), 0);
 	assert_int_equal(gpu_ns_of(42, 7), 9);
@@ -248,7 +248,7 @@ TEST(a_killed_brokers_reservations_are_free_at_once)
 	expect(ask(&first, RESERVE("job", 100)), "RESERVED", NULL);
 	expect(ask(&second, RESERVE("job", 1)), "REFUSED", "budget");
 	spawn_kill(first.pid);
-	WAIT_UNTIL(reserved(42) == 0, 10);
+	WAIT_UNTIL(reserved(42) == 0, PATIENCE_S);
 	expect(ask(&second, RESERVE("job", 100)), "RESERVED", NULL);
 	assert_contains(ask(&second, COMMIT("job", 100)), "\"booked_ns\":\"100\"");
 	assert_int_equal(finish(&second), 0);
@@ -272,7 +272,7 @@ TEST(a_reservation_of_a_registry_that_was_replaced_is_stale)
 	expect(ask(&program, COMMIT("one", 5)), "REFUSED", "unknown_reservation");
 	set_up();
 	tenant(42, 5000, 4);
-	WAIT_UNTIL(brokers() == 1, 10);
+	WAIT_UNTIL(brokers() == 1, PATIENCE_S);
 	expect(ask(&program, COMMIT("two", 5)), "REFUSED", "stale");
 	expect(ask(&program, CANCEL("three")), "REFUSED", "stale");
 	expect(ask(&program, RESERVE("two", 10)), "RESERVED", NULL);

@@ -49,7 +49,7 @@ TEST(a_message_is_dropped_and_audited_if_its_receiver_moves_while_it_waits)
 	say(two.client, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":43}");
 	go_on(&two);
 	assert_contains(next_line(two.client), "MOVED");
-	WAIT_UNTIL(received(&two, "\"tenant_mismatch\":\"") == 2, 10);
+	WAIT_UNTIL(received(&two, "\"tenant_mismatch\":\"") == 2, PATIENCE_S);
 	assert_int_equal(received(&two, "\"delivered\":\""), 1);
 	assert_int_equal(registry_info().cross_tenant_total, 2);
 	/* it was admitted and billed when it was sent */
@@ -69,7 +69,7 @@ TEST(a_message_for_an_earlier_registration_is_dropped)
 	say(two.client, ADD_B);
 	go_on(&two);
 	assert_contains(next_line(two.client), "UPDATED");
-	WAIT_UNTIL(received(&two, "\"tenant_mismatch\":\"") == 1, 10);
+	WAIT_UNTIL(received(&two, "\"tenant_mismatch\":\"") == 1, PATIENCE_S);
 	assert_int_equal(received(&two, "\"delivered\":\""), 1);
 	/* nobody was crossed: it is the same tenant */
 	assert_int_equal(registry_info().cross_tenant_total, 0);
@@ -86,7 +86,7 @@ TEST(a_message_whose_receiver_is_removed_while_it_waits_is_dropped)
 	go_on(&two);
 	assert_contains(next_line(two.client), "REMOVED");
 	DECIDES(one, ADD_B, "ADDED");
-	WAIT_UNTIL(received(&two, "\"not_found\":\"") == 1, 10);
+	WAIT_UNTIL(received(&two, "\"not_found\":\"") == 1, PATIENCE_S);
 	assert_int_equal(received(&one, "\"delivered\":\""), 0);
 	assert_contains(ask_at(&one, SEND), "DELIVERED");
 	assert_contains(next_line(one.client), "{\"deliver\":\"b\"");
@@ -100,7 +100,7 @@ TEST(a_message_outlives_the_client_that_sent_it)
 	halt(&two);
 	DECIDES(one, SEND, "FORWARDED");
 	close(one.client);
-	WAIT_UNTIL(info_of(42).kernels == 1, 10);
+	WAIT_UNTIL(info_of(42).kernels == 1, PATIENCE_S);
 	go_on(&two);
 	assert_contains(next_line(two.client), "{\"deliver\":\"b\",\"from\":\"a\"");
 	tear_down_two();
@@ -148,7 +148,7 @@ TEST(the_kernels_of_a_killed_broker_are_not_found_and_its_socket_goes_with_the_n
 	set_up_a_and_b(1000);
 	assert_int_equal(sockets(), 2);
 	spawn_kill(two.program.pid);
-	WAIT_UNTIL(strstr(ask_at(&one, "{\"send\":\"a\",\"to\":\"b\"}"), "NOT_FOUND"), 10);
+	WAIT_UNTIL(strstr(ask_at(&one, "{\"send\":\"a\",\"to\":\"b\"}"), "NOT_FOUND"), PATIENCE_S);
 	assert_int_equal(sockets(), 2);
 	close(two.client);
 	two = PLACE("--peers", peers());
@@ -229,16 +229,16 @@ TEST(a_sender_that_does_not_own_the_source_is_refused)
 	admission.generation = info.generation;
 	memcpy(admission.registry, liar->uuid, sizeof admission.registry);
 	assert_int_equal(liar->way.forward(way, number, &admission, &message), BROKER_FORWARDED);
-	WAIT_UNTIL(received(&two, "\"others_kernel\":\"") == 1, 10);
+	WAIT_UNTIL(received(&two, "\"others_kernel\":\"") == 1, PATIENCE_S);
 	/* what it says of a registration or a registry that is another one gets nowhere either */
 	message.from = "unknown";
 	admission.generation++;
 	assert_int_equal(liar->way.forward(way, number, &admission, &message), BROKER_FORWARDED);
-	WAIT_UNTIL(received(&two, "\"tenant_mismatch\":\"") == 1, 10);
+	WAIT_UNTIL(received(&two, "\"tenant_mismatch\":\"") == 1, PATIENCE_S);
 	admission.generation--;
 	admission.registry[0] ^= 1;
 	assert_int_equal(liar->way.forward(way, number, &admission, &message), BROKER_FORWARDED);
-	WAIT_UNTIL(received(&two, "\"tenant_mismatch\":\"") == 2, 10);
+	WAIT_UNTIL(received(&two, "\"tenant_mismatch\":\"") == 2, PATIENCE_S);
 	assert_int_equal(received(&two, "\"delivered\":\""), 1);
 	peers_close(&way);
 	broker_close(&liar);
@@ -345,7 +345,7 @@ TEST(a_packet_of_another_version_is_refused_and_one_for_nobody_here_is_counted)
 	size = recv(from_one, packet, sizeof packet, 0);
 	assert_true(size > 2 && memcmp(packet + size - 2, "ac", 2) == 0);
 	send_packet("b", packet, (size_t)size);
-	WAIT_UNTIL(received(&two, "\"not_found\":\"") == 1, 10);
+	WAIT_UNTIL(received(&two, "\"not_found\":\"") == 1, PATIENCE_S);
 	/* for b it is what one would have sent */
 	packet[size - 1] = 'b';
 	packet[0] ^= 1;

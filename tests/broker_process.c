@@ -140,7 +140,7 @@ TEST(sigterm_ends_a_stream_and_gives_the_slots_back)
 	tenant(42, 5000, 4);
 	struct program program = START("--summary");
 	say(program.in, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}");
-	WAIT_UNTIL(info_of(42).kernels == 1, 10);
+	WAIT_UNTIL(info_of(42).kernels == 1, PATIENCE_S);
 	assert_int_equal(kill(program.pid, SIGTERM), 0);
 	assert_contains(next_line(program.out), "{\"stats\":true,\"lines\":\"1\"");
 	assert_int_equal(finish(&program), 0);
@@ -177,7 +177,7 @@ TEST(a_killed_broker_gives_its_slots_back_and_its_counts_stay)
 	assert_contains(ask(&second, "{\"kernel\":\"add\",\"name\":\"b\",\"tenant\":42}"),
 	                "\"REFUSED\",\"reason\":\"kernels\"");
 	spawn_kill(first.pid);
-	WAIT_UNTIL(brokers() == 1, 10);
+	WAIT_UNTIL(brokers() == 1, PATIENCE_S);
 	assert_int_equal(info_of(42).kernels, 0);
 	assert_contains(ask(&second, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42}"), "ADDED");
 	assert_contains(ask(&second, "{\"send\":\"a\",\"to\":\"a\",\"gpu_ns\":1}"), "DELIVERED");
@@ -217,7 +217,7 @@ TEST(a_registry_that_was_replaced_is_opened_again_and_its_slots_taken)
 	                "\"decision\":\"REFUSED\",\"reason\":\"no_registry\"");
 	assert_contains(ask(&program, "{\"send\":\"legacy\",\"to\":\"legacy\"}"), "DELIVERED");
 	set_up();
-	WAIT_UNTIL(brokers() == 1, 10); /* without a request that needs it */
+	WAIT_UNTIL(brokers() == 1, PATIENCE_S); /* without a request that needs it */
 	assert_contains(ask(&program, "{\"send\":\"a\",\"to\":\"a\"}"),
 	                "\"decision\":\"REJECTED\",\"reason\":\"unknown_tenant\"");
 	tenant(42, 5000, 4);
@@ -239,7 +239,7 @@ TEST(a_registry_that_was_replaced_is_opened_again_and_its_slots_taken)
 	replace_while_stopped(program.pid);
 	assert_int_equal(info_of(42).kernels, 0);
 	assert_int_equal(kill(program.pid, SIGCONT), 0);
-	WAIT_UNTIL(info_of(42).kernels == 1, 10);
+	WAIT_UNTIL(info_of(42).kernels == 1, PATIENCE_S);
 	assert_int_equal(finish(&program), 0);
 	tear_down();
 }
@@ -314,7 +314,7 @@ TEST(a_client_that_goes_takes_its_kernels_along)
 	                "ADDED");
 	assert_int_equal(info_of(42).kernels, 4);
 	close(one);
-	WAIT_UNTIL(info_of(42).kernels == 2, 10);
+	WAIT_UNTIL(info_of(42).kernels == 2, PATIENCE_S);
 	assert_contains(ask_fd(two, "{\"send\":\"b\",\"to\":\"a\"}"), "NOT_FOUND");
 	/*
 	 * A client that only ends its input gets all answers, even to a last line without a
@@ -334,7 +334,7 @@ TEST(a_client_that_goes_takes_its_kernels_along)
 	               "\"b\",\"gpu_ns\":9}\n");
 	close(one);
 	assert_contains(next_line(two), "{\"deliver\":\"b\",\"from\":\"d\"");
-	WAIT_UNTIL(info_of(42).kernels == 1, 10);
+	WAIT_UNTIL(info_of(42).kernels == 1, PATIENCE_S);
 	assert_int_equal(gpu_ns_of(42, 0), 9);
 	assert_int_equal(stop(&program), 0);
 	tear_down();
@@ -377,7 +377,7 @@ TEST(a_full_queue_is_answered_queue_full_and_loses_nothing_that_was_delivered)
 	     strstr(ask_fd(sender, "{\"send\":\"a\",\"to\":\"b\"}"), "\"DELIVERED\"");)
 		delivered++;
 	assert_int_equal(shutdown(sleeper, SHUT_WR), 0);
-	WAIT_UNTIL(info_of(42).kernels == 1, 10);
+	WAIT_UNTIL(info_of(42).kernels == 1, PATIENCE_S);
 	for (received = 0; next_line(sleeper); received++)
 		;
 	assert_int_equal(received, delivered);
@@ -471,11 +471,11 @@ TEST(a_client_that_does_not_read_its_answers_is_paused_and_blocks_nobody)
 	assert_int_equal(open_files(program.pid), files);
 	/* A client that leaves without ever reading leaves nothing behind. */
 	close(mute);
-	WAIT_UNTIL(open_files(program.pid) == files - 1, 10);
+	WAIT_UNTIL(open_files(program.pid) == files - 1, PATIENCE_S);
 	mute = connect_client();
 	fill(mute, line);
 	close(mute);
-	WAIT_UNTIL(open_files(program.pid) == files - 1, 10);
+	WAIT_UNTIL(open_files(program.pid) == files - 1, PATIENCE_S);
 	assert_contains(ask_fd(other, "{\"send\":\"x\",\"to\":\"x\"}"), "NOT_FOUND");
 	assert_int_equal(stop(&program), 0);
 	tear_down();
@@ -577,7 +577,7 @@ TEST(a_killed_broker_with_clients_gives_its_slots_back)
 	                "ADDED");
 	assert_int_equal(info_of(42).kernels, 1);
 	spawn_kill(program.pid);
-	WAIT_UNTIL(info_of(42).kernels == 0, 10);
+	WAIT_UNTIL(info_of(42).kernels == 0, PATIENCE_S);
 	assert_false(next_line(client));
 	tear_down();
 }
@@ -594,7 +594,7 @@ TEST(a_socket_broker_opens_a_replaced_registry_again_by_itself)
 	assert_int_equal(k2k_registry_destroy(registry, K2K_DESTROY_FORCE, NULL), 0);
 	set_up();
 	tenant(42, 5000, 4);
-	WAIT_UNTIL(brokers() == 1, 10);
+	WAIT_UNTIL(brokers() == 1, PATIENCE_S);
 	assert_contains(ask_fd(client, "{\"send\":\"a\",\"to\":\"a\"}"), "DELIVERED");
 	assert_int_equal(info_of(42).kernels, 1);
 	assert_int_equal(stop(&program), 0);

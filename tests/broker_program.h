@@ -224,7 +224,7 @@ HARNESS_USED static int connect_client(void)
 {
 	int fd = -1;
 
-	WAIT_UNTIL((fd = try_connect()) >= 0, 10);
+	WAIT_UNTIL((fd = try_connect()) >= 0, PATIENCE_S);
 	return fd;
 }
 

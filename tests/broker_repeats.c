@@ -51,7 +51,7 @@ static const char *answer_of(const char *line)
 
 static void wait_for_booked(uint64_t ns)
 {
-	WAIT_UNTIL(gpu_ns_of(42, 7) == ns, 10);
+	WAIT_UNTIL(gpu_ns_of(42, 7) == ns, PATIENCE_S);
 }
 
 TEST(a_repeat_over_another_connection_gets_the_first_answer_and_books_nothing)
@@ -71,7 +71,7 @@ TEST(a_repeat_over_another_connection_gets_the_first_answer_and_books_nothing)
 	assert_contains(line, ",\"repeated\":true}");
 	assert_string_equal(answer_of(line), first);
 	close(fd);
-	WAIT_UNTIL(info_of(42).kernels == 0, 10);
+	WAIT_UNTIL(info_of(42).kernels == 0, PATIENCE_S);
 	/* over another one, without the kernel: the answer is the first one, not a new decision */
 	fd = connect_client();
 	assert_string_equal(ask_fd(fd, "{\"client\":\"gateway\"}"),
@@ -85,7 +85,7 @@ TEST(a_repeat_over_another_connection_gets_the_first_answer_and_books_nothing)
 	assert_contains(ask_fd(other, SEND("\"r-1\"")), "DELIVERED");
 	assert_int_equal(gpu_ns_of(42, 7), 10);
 	close(other);
-	WAIT_UNTIL(info_of(42).kernels == 0, 10);
+	WAIT_UNTIL(info_of(42).kernels == 0, PATIENCE_S);
 	other = connect_client();
 	ask_fd(other, "{\"kernel\":\"add\",\"name\":\"a\",\"tenant\":42,\"engagement\":7}");
 	for (int i = 0; i < 2; i++) {
@@ -126,7 +126,7 @@ TEST(a_connection_that_is_closed_before_its_answer_is_read_books_once)
 		assert_contains(again, "\"decision\":\"DELIVERED\"");
 		assert_contains(again, "\"booked_ns\":\"5\",\"repeated\":true}");
 		close(fd);
-		WAIT_UNTIL(info_of(42).kernels == 0, 10);
+		WAIT_UNTIL(info_of(42).kernels == 0, PATIENCE_S);
 	}
 	assert_int_equal(gpu_ns_of(42, 7), 100);
 	assert_int_equal(info_of(42).admitted_total, 20);
@@ -166,7 +166,7 @@ TEST(a_client_that_is_killed_at_any_moment_and_comes_back_books_once)
 		close(sent[0]);
 		spawn_kill(client);
 		/* its kernels go when the broker has done what it had sent */
-		WAIT_UNTIL(info_of(42).kernels == 0, 10);
+		WAIT_UNTIL(info_of(42).kernels == 0, PATIENCE_S);
 		fd = connect_as("gateway", "a");
 		const char *again = ask_fd(fd, line);
 		assert_contains(again, "\"decision\":\"DELIVERED\"");
@@ -175,7 +175,7 @@ TEST(a_client_that_is_killed_at_any_moment_and_comes_back_books_once)
 		assert_int_equal(gpu_ns_of(42, 7), (i + 1) * 5);
 		assert_int_equal(info_of(42).admitted_total, i + 1);
 		close(fd);
-		WAIT_UNTIL(info_of(42).kernels == 0, 10);
+		WAIT_UNTIL(info_of(42).kernels == 0, PATIENCE_S);
 	}
 	assert_int_equal(stop(&program), 0);
 	tear_down();
@@ -426,8 +426,9 @@ TEST(a_reservation_that_ended_with_its_client_is_made_anew_by_a_repeat)
 	close(fd);
 	/* the answer was never read; what was reserved is free again */
 	fd = connect_client();
-	WAIT_UNTIL(strstr(ask_fd(fd, "{\"stats\":true}"), "\"reserved\":\"1\"") != NULL, 10);
-	WAIT_UNTIL(reserved(42) == 0, 10);
+	WAIT_UNTIL(strstr(ask_fd(fd, "{\"stats\":true}"), "\"reserved\":\"1\"") != NULL,
+	           PATIENCE_S);
+	WAIT_UNTIL(reserved(42) == 0, PATIENCE_S);
 	fd = connect_as("gateway", NULL);
 	const char *line = ask_fd(fd, RESERVE("1"));
 	assert_contains(line, "\"decision\":\"RESERVED\"");
@@ -458,7 +459,7 @@ TEST(connections_of_one_client_share_what_it_reserved)
 	assert_int_equal(gpu_ns_of(42, 7), 50);
 	assert_contains(ask_fd(two, RESERVE("4")), "\"decision\":\"RESERVED\"");
 	close(two);
-	WAIT_UNTIL(reserved(42) == 0, 10);
+	WAIT_UNTIL(reserved(42) == 0, PATIENCE_S);
 	assert_int_equal(stop(&program), 0);
 	tear_down();
 }
@@ -473,7 +474,7 @@ TEST(a_broker_that_was_killed_remembers_nothing_and_says_so)
 	assert_contains(ask_fd(fd, SEND("1")), "DELIVERED");
 	spawn_kill(program.pid);
 	program = START("--listen", address.sun_path);
-	WAIT_UNTIL(brokers() == 1, 10);
+	WAIT_UNTIL(brokers() == 1, PATIENCE_S);
 	fd = connect_client();
 	assert_contains(ask_fd(fd, "{\"client\":\"gateway\"}"), "\"remembered\":\"0\"");
 	assert_int_equal(stop(&program), 0);

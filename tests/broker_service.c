@@ -191,7 +191,7 @@ TEST(a_socket_has_the_mode_and_the_group_that_were_asked_for)
 		assert_int_equal(stop(&program), 0);
 	}
 	struct program program = START("--listen", socket_path());
-	WAIT_UNTIL(stat(address.sun_path, &st) == 0, 10);
+	WAIT_UNTIL(stat(address.sun_path, &st) == 0, PATIENCE_S);
 	assert_int_equal(st.st_mode & 07777, 0750);
 	close(connect_client());
 	assert_int_equal(stop(&program), 0);

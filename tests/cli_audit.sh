@@ -143,9 +143,9 @@ cli_audit_tail_takes_times_and_the_last_of_what_there_is() {
 	ctl 0 audit tail -n 100
 	lines length 6
 	follow "$DIR/tail" -n 1
-	until_true 20 has_line '"tenant":"5"' "$DIR/tail"
+	until_true 60 has_line '"tenant":"5"' "$DIR/tail"
 	ctl 0 register 6 -q
-	until_true 20 has_line '"tenant":"6"' "$DIR/tail"
+	until_true 60 has_line '"tenant":"6"' "$DIR/tail"
 	is "$(wc -l <"$DIR/tail")" 2
 	kill "$tail"
 	ends_with 143
@@ -268,7 +268,7 @@ cli_audit_tail_counts_what_is_open_so_far() {
 		jq -se '.[-1]|.open and .count=="4"' <<<"$out" >/dev/null
 	do ((SECONDS < 60)) || fail "never open: $out"; done
 	ctl 0 audit tail --type rate -o table
-	until_true 10 eval 'ctl 0 audit tail --type rate; jq -se "map(has(\"open\"))|any|not" <<<"$out" >/dev/null'
+	until_true 60 eval 'ctl 0 audit tail --type rate; jq -se "map(has(\"open\"))|any|not" <<<"$out" >/dev/null'
 	lines '.[-1].count' '"4"'
 }
 
@@ -303,19 +303,19 @@ cli_audit_follow_shows_new_events_and_then_reports_that_the_registry_is_gone() {
 	# wakes the follower; earlier events are not shown
 	ctl 0 update 42 --rate 0/s -q       # no change, so no event
 	ctl 0 update 42 --rate 0/s --kernels 3 -q
-	until_true 20 has_line '"sequence":"3"' "$DIR/tail"
+	until_true 60 has_line '"sequence":"3"' "$DIR/tail"
 	has "$(<"$DIR/tail")" '"max_concurrent_kernels":3'
 	lacks "$(<"$DIR/tail")" max_messages_per_sec
 	say K2K_OK cross 1 2
-	until_true 20 has_line '"kind":"cross_tenant"' "$DIR/tail"
+	until_true 60 has_line '"kind":"cross_tenant"' "$DIR/tail"
 	lacks "$(<"$DIR/tail")" created
 	say K2K_ERATE admit 42 0 1
 	say K2K_ERATE admit 42 0 1
-	until_true 20 has_line '"kind":"rate"' "$DIR/tail"
+	until_true 60 has_line '"kind":"rate"' "$DIR/tail"
 	ctl 0 update 42 --rate 1/s -q
-	until_true 20 has_line '"kind":"update"' "$DIR/tail"
+	until_true 60 has_line '"kind":"update"' "$DIR/tail"
 	exec {broker_in}>&-
-	until_true 20 is_gone "$broker_pid"
+	until_true 60 is_gone "$broker_pid"
 	ctl 0 destroy -q
 	ends_with 6
 	out=$(<"$DIR/tail")
@@ -328,11 +328,11 @@ cli_audit_follow_shows_new_events_and_then_reports_that_the_registry_is_gone() {
 cli_audit_follow_prints_one_table() {
 	init
 	follow "$DIR/tail" -o table
-	until_true 20 has_line admin:1 "$DIR/tail"
+	until_true 60 has_line admin:1 "$DIR/tail"
 	ctl 0 register 42 -q
-	until_true 20 has_line admin:2 "$DIR/tail"
+	until_true 60 has_line admin:2 "$DIR/tail"
 	ctl 0 register 43 -q
-	until_true 20 has_line admin:3 "$DIR/tail"
+	until_true 60 has_line admin:3 "$DIR/tail"
 	kill "$tail"
 	ends_with 143
 	is "$(grep -c EVENT "$DIR/tail")" 1
@@ -367,7 +367,7 @@ cli_audit_names_move_no_cursor() {
 	exec {survivor}>&"$broker_in"
 	BROKER="$DIR/"$'b\e[2Jr\x9bk' attach 2>/dev/null
 	kill -KILL "$broker_pid"
-	until_true 20 eval 'ctl 0 audit tail --type broker_dead; [[ $out ]]'
+	until_true 60 eval 'ctl 0 audit tail --type broker_dead; [[ $out ]]'
 	lines '[.[]|.kernels,.pid]' "[\"0\",\"$broker_pid\"]"
 	for form in table json csv; do
 		ctl 0 audit tail -o $form

@@ -10,12 +10,12 @@ follow() {
 	cd "$DIR" || exit 1
 	key key
 	start --file log --key key "$@"
-	until_true 20 has_kind log created
+	until_true 60 has_kind log created
 }
 verified() { ctl 0 audit verify "$@" --key key; }
 logged() { [[ $(sequences "$@") == "$(numbers_to "$want")" ]]; }
 # wait_for N FILE...: waits until the ring's first N events are there, each once
-wait_for() { want=$1; until_true 20 logged "${@:2}"; }
+wait_for() { want=$1; until_true 60 logged "${@:2}"; }
 
 cli_auditd_goes_on_where_it_stopped() {
 	init
@@ -91,10 +91,10 @@ cli_auditd_rotates_by_size_and_keeps_so_many() {
 
 cli_auditd_rotates_by_age() {
 	follow --max-age 1s --keep 100
-	until_true 20 test -e log.1
+	until_true 60 test -e log.1
 	events 2
 	wait_for 3 log.1 log
-	until_true 20 test -e log.2
+	until_true 60 test -e log.2
 	stop TERM
 	# an idle log is not rotated: each file has more than its opening line
 	for file in log.*[0-9]; do
@@ -160,7 +160,7 @@ cli_auditd_goes_on_in_a_new_file_after_its_file_was_moved() {
 	events 2
 	wait_for 3 log
 	mv log old
-	until_true 20 test -s log
+	until_true 60 test -s log
 	events 2
 	wait_for 5 old log
 	is "$(jq -r 'select(.kind == "log.opened") | .why' log)" moved
@@ -170,7 +170,7 @@ cli_auditd_goes_on_in_a_new_file_after_its_file_was_moved() {
 	wait_for 6 old log
 	mv log old.2
 	kill -HUP "$auditd_pid"
-	until_true 20 test -s log
+	until_true 60 test -s log
 	events 1
 	wait_for 7 old old.2 log
 	stop TERM
@@ -182,7 +182,7 @@ cli_auditd_notices_that_its_file_was_removed() {
 	events 3
 	wait_for 4 log
 	rm log
-	until_true 20 test -s log
+	until_true 60 test -s log
 	# the events still in the rings are written again
 	wait_for 4 log
 	events 1
@@ -214,10 +214,10 @@ cli_auditd_notices_that_its_file_was_cut() {
 	wait_for 5 log
 	cp log whole
 	truncate -s -100 log
-	until_true 20 heard "another process truncated it"
+	until_true 60 heard "another process truncated it"
 	wait_for 5 log
 	: >log
-	until_true 20 test -s log
+	until_true 60 test -s log
 	wait_for 5 log
 	stop TERM
 	# the same while it does not run
@@ -230,11 +230,11 @@ cli_auditd_notices_that_its_file_was_cut() {
 	has "$out" ": removed: "
 	# text written by others is not taken for a line of the log
 	start --file log --key key
-	until_true 20 eval '[[ $(jq -r "select(.kind == \"log.started\") | .seq" log | wc -l) -ge 2 ]]'
+	until_true 60 eval '[[ $(jq -r "select(.kind == \"log.started\") | .seq" log | wc -l) -ge 2 ]]'
 	printf 'graffiti' >>log
-	until_true 20 heard "another process wrote 8 bytes"
+	until_true 60 heard "another process wrote 8 bytes"
 	events 1
-	until_true 20 eval 'grep -q "\"sequence\":\"6\"" log'
+	until_true 60 eval 'grep -q "\"sequence\":\"6\"" log'
 }
 
 cli_auditd_says_at_its_start_that_a_line_was_changed() {
@@ -296,10 +296,10 @@ cli_auditd_leaves_other_files_alone() {
 	is "$(cat half)" precious
 	# the same while it runs: a file that replaced the log is kept
 	start --file mine
-	until_true 20 has_kind mine created
+	until_true 60 has_kind mine created
 	echo precious >half
 	mv half mine
-	until_true 20 has_kind mine log.problem
+	until_true 60 has_kind mine log.problem
 	is "$(cat mine.foreign-*)" precious
 	# only one k2k-auditd for each log
 	auditd 8 --file mine --once
@@ -310,16 +310,16 @@ cli_auditd_waits_for_a_registry() {
 	cd "$DIR" || exit 1
 	key key
 	start --file log --key key
-	until_true 20 has_kind log registry.gone
+	until_true 60 has_kind log registry.gone
 	says "waiting for it"
 	init
-	until_true 20 has_kind log created
+	until_true 60 has_kind log created
 	ctl 0 destroy -q
 	# the last event of the old registry, then the first of the next
-	until_true 20 has_kind log destroyed
+	until_true 60 has_kind log destroyed
 	init
 	want=2
-	until_true 20 eval '[[ $(jq -r "select(.kind == \"created\") | .seq" log | wc -l) == 2 ]]'
+	until_true 60 eval '[[ $(jq -r "select(.kind == \"created\") | .seq" log | wc -l) == 2 ]]'
 	is "$(jq -r 'select(.kind == "registry.attached" or .kind == "registry.gone" or .ring == 64) | .kind' log | tr '\n' ' ')" \
 		"registry.gone registry.attached created destroyed registry.gone registry.attached created "
 	is "$(sequences log)" "1 2 1 "
@@ -347,9 +347,9 @@ cli_auditd_prints_and_keeps_its_place() {
 	auditd 0 --stdout --once
 	is "$(sequences out)" "$(numbers_to 5)"
 	start --stdout --state state
-	until_true 20 eval '[[ -s state.lock ]] || kill -0 $auditd_pid'
+	until_true 60 eval '[[ -s state.lock ]] || kill -0 $auditd_pid'
 	events 1
-	until_true 20 grep -q sequence auditd.out
+	until_true 60 grep -q sequence auditd.out
 	auditd 8 --stdout --state state --once
 	stop INT
 	is "$(sequences auditd.out)" "6 "
@@ -380,7 +380,7 @@ while True:
 	listener=$!
 	brokers+=("$listener")
 	disown "$listener"
-	until_true 20 test -S "$1"
+	until_true 60 test -S "$1"
 }
 
 cli_auditd_sends_to_syslog_and_to_the_journal() {
@@ -389,24 +389,24 @@ cli_auditd_sends_to_syslog_and_to_the_journal() {
 	# without a listener it reports that, and keeps the events until there is one
 	events 2
 	start --syslog="$DIR/dev-log" --state state
-	until_true 20 heard "trying again"
+	until_true 60 heard "trying again"
 	listen dev-log syslog
-	until_true 20 grep -q '"sequence":"3"' syslog
+	until_true 60 grep -q '"sequence":"3"' syslog
 	says "written again"
 	has "$(cat syslog)" "b'<86>"
 	has "$(cat syslog)" " k2k-auditd[$auditd_pid]: {\"kind\":\"created\""
 	# the listener leaves and comes back
 	kill "$listener"
-	until_true 20 eval '! kill -0 "$listener" 2>/dev/null'
+	until_true 60 eval '! kill -0 "$listener" 2>/dev/null'
 	events 1
 	listen dev-log syslog2
-	until_true 20 grep -q '"sequence":"4"' syslog2
+	until_true 60 grep -q '"sequence":"4"' syslog2
 	stop TERM
 	attach
 	say K2K_OK cross 1 2
 	listen journal journal.out
 	start --journal="$DIR/journal"
-	until_true 20 grep -q cross_tenant journal.out
+	until_true 60 grep -q cross_tenant journal.out
 	has "$(grep cross_tenant journal.out)" 'SYSLOG_IDENTIFIER=k2k-auditd\nPRIORITY=2\nK2K_KIND=cross_tenant\nMESSAGE={"kind":"cross_tenant"'
 	auditd 2 --syslog="$(printf '%0120d' 0)" --once
 }
@@ -416,9 +416,9 @@ cli_auditd_tells_the_service_manager() {
 	cd "$DIR" || exit 1
 	listen notify notified
 	NOTIFY_SOCKET=$DIR/notify start --file log
-	until_true 20 grep -q READY=1 notified
+	until_true 60 grep -q READY=1 notified
 	stop TERM
-	until_true 20 grep -q STOPPING=1 notified
+	until_true 60 grep -q STOPPING=1 notified
 	is "$(tail -n 1 log | jq -r .kind)" log.stopped
 }
 
@@ -472,9 +472,9 @@ cli_auditd_survives_a_limit_on_file_sizes() {
 	auditd_pid=$!
 	brokers+=("$auditd_pid")
 	disown "$auditd_pid"
-	until_true 20 grep -q created log
+	until_true 60 grep -q created log
 	events 20
-	until_true 20 heard "File too large; trying again"
+	until_true 60 heard "File too large; trying again"
 	prlimit --pid "$auditd_pid" --fsize=unlimited
 	wait_for 21 log
 	says "written again"

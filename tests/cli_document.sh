@@ -477,7 +477,7 @@ cli_prune_is_refused_before_the_first_change_if_a_stopped_broker_leaves_no_room(
 	ctl 0 apply -f "$DIR/doc" -q
 	attach
 	kill -STOP "$broker_pid"
-	until_true 10 broker_state stopped
+	until_true 60 broker_state stopped
 	before=$("$TOOL" list -J)
 	doc "tenants: [$(seq -f '{id: %.0f}' 11 20 | paste -sd ,)]"
 	ctl 8 apply -f "$DIR/doc" --prune --max-prune 100% -y --timeout 100ms

@@ -107,7 +107,7 @@ cli_exit_code_6_is_no_usable_registry() {
 	"$TOOL" stat 10ms >"$DIR/stat" 2>"$DIR/stat.err" &
 	local pid=$!
 	brokers+=("$pid")
-	until_true 20 test -s "$DIR/stat"
+	until_true 60 test -s "$DIR/stat"
 	ctl 0 destroy -q
 	local got=0
 	wait "$pid" || got=$?
@@ -122,7 +122,7 @@ cli_exit_code_8_is_busy_and_names_who() {
 	all 8 destroy
 	has "$err" "$broker_pid"
 	exec {broker_in}>&-
-	until_true 20 eval '! kill -0 "$broker_pid" 2>/dev/null'
+	until_true 60 eval '! kill -0 "$broker_pid" 2>/dev/null'
 	# a process that holds the writer's lock and is stopped
 	attach 2>/dev/null
 	say K2K_OK batch

@@ -223,7 +223,7 @@ cli_exporter_tells_its_status_as_the_tool_does() {
 	brokers+=("$follower_pid")
 	disown "$follower_pid"
 	export_start
-	until_true 20 status_is '.followers[0].state' active
+	until_true 60 status_is '.followers[0].state' active
 	out=$(curl -sS "${url%metrics}status.json")
 	one_object
 	json .schema k2k-exporter/1
@@ -242,10 +242,10 @@ cli_exporter_tells_its_status_as_the_tool_does() {
 	is "$(jq -S '[.tenants[] | del(.usage.messages_this_second)] | sort_by(.id)' <<<"$status")" \
 		"$(jq -S '[.tenants[] | del(.usage.messages_this_second)] | sort_by(.id)' <<<"$out")"
 	kill -KILL "$follower_pid"
-	until_true 20 status_is '.followers[0].state' dead
+	until_true 60 status_is '.followers[0].state' dead
 	kill -KILL "$broker_pid"
 	ctl 0 destroy -y -q
-	until_true 20 status_is '.up' false
+	until_true 60 status_is '.up' false
 	out=$(curl -sS "${url%metrics}status.json")
 	json .error.name K2K_ENOREGISTRY
 	export_stop
@@ -256,13 +256,13 @@ cli_exporter_finds_a_registry_that_comes_and_goes() {
 	export_start
 	is "$(curl -sS "$url" | grep -v '^#')" "k2k_up{registry=\"$K2K_REGISTRY\"} 0"
 	init
-	until_true 20 scraped 'tenants{}' 0
+	until_true 60 scraped 'tenants{}' 0
 	ctl 0 register 42 -q
-	until_true 20 scraped 'tenants{}' 1
+	until_true 60 scraped 'tenants{}' 1
 	ctl 0 destroy -q
-	until_true 20 scraped 'up{}' 0
+	until_true 60 scraped 'up{}' 0
 	init
-	until_true 20 scraped 'tenants{}' 0
+	until_true 60 scraped 'tenants{}' 0
 	# replaced between two scrapes: no scrape fails
 	ctl 0 register 42 -q
 	ctl 0 destroy -q
@@ -291,36 +291,36 @@ cli_exporter_keeps_the_sum_from_falling_and_jumping() {
 	say K2K_OK admit 3 0 3000
 	say K2K_OK track 2 0 500000000
 	export_start --max-series 1
-	until_true 20 scraped 'messages_admitted_total{tenant="3"}' 3000
+	until_true 60 scraped 'messages_admitted_total{tenant="3"}' 3000
 	is "$(sample 'messages_admitted_total{tenant="other"}')" 210
 	# the deregistered tenant leaves the sum
 	ctl 0 deregister 2 -q
-	until_true 20 scraped 'tenants{}' 2
+	until_true 60 scraped 'tenants{}' 2
 	is "$(sample 'messages_admitted_total{tenant="other"}')" 210
 	is "$(sample 'gpu_seconds_total{tenant="other"}')" 0.5
 	# a tenant that is nearly as busy as the one with a series stays in the sum
 	ctl 0 update 1 --rate unlimited -q
 	say K2K_OK admit 1 0 3100
-	until_true 20 scraped 'messages_admitted_total{tenant="other"}' 3310
+	until_true 60 scraped 'messages_admitted_total{tenant="other"}' 3310
 	is "$(sample 'messages_admitted_total{tenant="3"}')" 3000
 	# a busier tenant leaves the sum and gets its own series; the other one joins the sum, which
 	# counts it from now on
 	say K2K_OK admit 1 0 40000
-	until_true 20 scraped 'messages_admitted_total{tenant="1"}' 43110
+	until_true 60 scraped 'messages_admitted_total{tenant="1"}' 43110
 	is "$(sample 'messages_admitted_total{tenant="3"}')" ""
 	is "$(sample 'messages_admitted_total{tenant="other"}')" 3310
 	say K2K_OK admit 3 0 7
-	until_true 20 scraped 'messages_admitted_total{tenant="other"}' 3317
+	until_true 60 scraped 'messages_admitted_total{tenant="other"}' 3317
 	is "$(sample 'tenants_summed{}')" 1
 	# registered again: a new tenant
 	ctl 0 register 2 -q
 	say K2K_OK admit 2 0 400
-	until_true 20 scraped 'messages_admitted_total{tenant="other"}' 3717
+	until_true 60 scraped 'messages_admitted_total{tenant="other"}' 3717
 	# another registry of the same name
 	ctl 0 destroy -y -q
 	init
 	ctl 0 register 5 -q
-	until_true 20 scraped 'messages_admitted_total{tenant="5"}' 0
+	until_true 60 scraped 'messages_admitted_total{tenant="5"}' 0
 	is "$(sample 'messages_admitted_total{tenant="other"}')" ""
 	export_stop
 }
@@ -330,7 +330,7 @@ cli_exporter_only_reads() {
 	ctl 0 register 1 -q
 	attach
 	export_start
-	until_true 20 scraped 'tenants{}' 1
+	until_true 60 scraped 'tenants{}' 1
 	local maps
 	maps=$(grep "/k2k\.$K2K_REGISTRY\." "/proc/$exporter_pid/maps") || fail "it has mapped no registry"
 	is "$(awk '{ print $2 }' <<<"$maps" | sort -u)" r--s
@@ -360,7 +360,7 @@ cli_exporter_ends_well_amid_scrapes() {
 		export_start
 		( while :; do curl -sS "$url" >/dev/null 2>&1 || exit; done ) &
 		scraper=$!
-		until_true 20 scraped 'tenants{}' 0
+		until_true 60 scraped 'tenants{}' 0
 		export_stop
 		kill "$scraper" 2>/dev/null
 		wait "$scraper" 2>/dev/null || :

@@ -12,16 +12,16 @@ cli_an_apply_with_a_follower_loses_no_event() {
 	local i
 	ctl 0 init --max-tenants 6000 --audit-events 16 -q
 	start --file "$DIR/log"
-	until_true 20 caught_up
+	until_true 60 caught_up
 	{
 		echo "version: 1"
 		echo "tenants:"
 		for ((i = 1; i <= 5000; i++)); do echo "  - {id: $i, rate: 5/s}"; done
 	} >"$DIR/tenants.yaml"
 	ctl 0 apply -f "$DIR/tenants.yaml" -q
-	until_true 20 caught_up
+	until_true 60 caught_up
 	is "$(jq -r 'select(.kind == "register") | .tenant' "$DIR/log" | sort -n | uniq | wc -l)" 5000
-	until_true 20 test -s "$DIR/log.head"   # the head file is written after the lines it describes
+	until_true 60 test -s "$DIR/log.head"   # the head file is written after the lines it describes
 	ctl 0 audit verify "$DIR/log" -J
 	json '[.lost_total,.losses]' '["0",[]]'
 	ctl 0 metrics
@@ -32,7 +32,7 @@ cli_auditd_keeps_the_events_of_more_than_64_brokers() {
 	ctl 0 init --max-brokers 100 --max-tenants 16 -q
 	ctl 0 register 42 -q
 	start --file "$DIR/log"
-	until_true 20 caught_up
+	until_true 60 caught_up
 	attach
 	say K2K_OK attach 69
 	say K2K_OK cross 42 43
@@ -42,13 +42,13 @@ cli_auditd_keeps_the_events_of_more_than_64_brokers() {
 	has "$out" cross_tenant
 	ctl 2 audit tail --since s100:1 -o table
 	has "$err" "the rings of 100 brokers"
-	until_true 20 grep -q cross_tenant "$DIR/log"
-	until_true 20 caught_up
+	until_true 60 grep -q cross_tenant "$DIR/log"
+	until_true 60 caught_up
 	# another one goes on behind the events that are kept
 	stop TERM
 	say K2K_OK cross 42 43
 	start --file "$DIR/log"
-	until_true 20 caught_up
+	until_true 60 caught_up
 	is "$(jq -r 'select(.kind == "cross_tenant") | "\(.ring) \(.sequence) \(.count)"' "$DIR/log" | tr '\n' ' ')" "140 1 1 140 2 1 "
 	stop TERM
 	ctl 0 audit verify "$DIR/log" -J
@@ -64,10 +64,10 @@ cli_audit_stats_tell_who_keeps_the_events_and_what_is_missing() {
 	ctl 0 audit stats -J
 	json .followers '[]'
 	start --file "$DIR/log"
-	until_true 20 caught_up
+	until_true 60 caught_up
 	json '.followers[0]|[.pid,.comm,.lost_total,.overwritten,.damaged_total]' "[\"$auditd_pid\",\"k2k-auditd\",\"0\",\"0\",\"0\"]"
 	stop KILL
-	until_true 20 state_is dead
+	until_true 60 state_is dead
 	for ((i = 1; i <= 20; i++)); do ctl 0 register $i -q; done
 	ctl 0 audit stats -J
 	json '.followers[0]|[.behind,.overwritten]' '["20","12"]'
@@ -80,7 +80,7 @@ cli_audit_stats_tell_who_keeps_the_events_and_what_is_missing() {
 	has "$out" "k2k_audit_follower_lag_events{registry=\"$K2K_REGISTRY\",follower=\"0\",command=\"k2k-auditd\"} 20"
 	# the next follower finds them missing: the number stays the same
 	start --file "$DIR/log"
-	until_true 20 caught_up
+	until_true 60 caught_up
 	json '.followers[0]|[.lost_total,.overwritten,.last_loss.ring,.last_loss.sequence,.last_loss.count]' '["12","0",64,"2","12"]'
 	ctl 0 metrics
 	has "$out" "k2k_audit_events_lost_total{registry=\"$K2K_REGISTRY\",kind=\"overwritten\"} 12"
@@ -105,7 +105,7 @@ cli_a_registry_that_requires_audit_refuses_changes_without_it() {
 	start --file "$DIR/log"
 	ctl 0 register 42 -q            # waits until the follower has attached
 	stop KILL
-	until_true 20 state_is dead
+	until_true 60 state_is dead
 	for i in "update 42 --rate 1/s" "deregister 42" "budget set 42 1 1s" "register 43"; do
 		ctl 8 $i --timeout 100ms
 	done
@@ -124,26 +124,26 @@ cli_auditd_survives_a_ring_that_lies() {
 	attach
 	say K2K_ENOTENANT admit 99 0 1
 	start --file "$DIR/log"
-	until_true 20 eval 'grep -q unknown_tenant "$DIR/log"'
+	until_true 60 eval 'grep -q unknown_tenant "$DIR/log"'
 	for claimed in 2305843009213693952 18446744073709551615 0; do
 		live_word 12 0 $claimed         # of the ring of broker slot 0
-		until_true 20 eval '[[ $(damages) == $((told + 1)) ]]'
+		until_true 60 eval '[[ $(damages) == $((told + 1)) ]]'
 		ctl 0 register 42 -q
-		until_true 20 last_is register
+		until_true 60 last_is register
 		say K2K_OK cross 1 2
-		until_true 20 last_is cross_tenant
+		until_true 60 last_is cross_tenant
 		ctl 0 deregister 42 -q
-		until_true 20 last_is final_totals
+		until_true 60 last_is final_totals
 		# and once more at each start
 		stop TERM
 		start --file "$DIR/log"
-		until_true 20 eval '[[ $(damages) == $((told + 2)) ]]'
+		until_true 60 eval '[[ $(damages) == $((told + 2)) ]]'
 		told=$((told + 2))
 		ctl 0 audit tail --type rate -o table --since 1
 		[[ $claimed == 0 ]] || has "$out" "ring 0 is corrupt"
 		live_word 12 0 1
 		say K2K_OK cross 1 3
-		until_true 20 last_is cross_tenant
+		until_true 60 last_is cross_tenant
 	done
 	is "$(damages)" 6
 	stop TERM
@@ -166,8 +166,8 @@ cli_hostile_names_are_harmless_in_every_output_of_audit() {
 	done
 	cp "$AUDITD" "$DIR/"$'=\e[1m"\\d'
 	AUDITD=$DIR/$'=\e[1m"\\d' start --file "$DIR/log" --sync each
-	until_true 20 state_is active
-	until_true 20 eval '[[ $(grep -c cross_tenant "$DIR/log") == 5 ]]'
+	until_true 60 state_is active
+	until_true 60 eval '[[ $(grep -c cross_tenant "$DIR/log") == 5 ]]'
 	for form in table json csv; do
 		for what in tail stats "verify $DIR/log"; do
 			ctl 0 audit $what -o $form
@@ -202,7 +202,7 @@ cli_auditd_without_the_right_to_write_only_reads() {
 	[[ -z $library ]] || cp -L "$library" "$DIR/"
 	LD_LIBRARY_PATH=$DIR setpriv --reuid 65534 --regid 65534 --clear-groups "$DIR/auditd" --file "$DIR/logs/log" 2>"$DIR/err" &
 	brokers+=("$!")
-	until_true 20 eval 'grep -qs created "$DIR/logs/log"'
+	until_true 60 eval 'grep -qs created "$DIR/logs/log"'
 	has "$(<"$DIR/err")" "not registered as a follower"
 	ctl 0 audit stats -J
 	json .followers '[]'

@@ -45,7 +45,7 @@ alpha,43,0,$first,5,7,false"
 	json '.kernels|map([.name,.tenant,.stale])' '[["alpha",null,true]]'
 	say K2K_OK remove 0 0 0 nobodys
 	kill -KILL "$first"
-	until_true 20 eval '[[ $("$TOOL" kernels -J | jq -r "[.kernels[].name]|join(\" \")") == alpha2 ]]'
+	until_true 60 eval '[[ $("$TOOL" kernels -J | jq -r "[.kernels[].name]|join(\" \")") == alpha2 ]]'
 }
 
 cli_kernels_refuses_bad_input() {

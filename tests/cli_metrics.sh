@@ -98,12 +98,12 @@ cli_metrics_tell_what_was_counted() {
 	metric 'broker_gpu_memory_held_bytes{slot="0"}' 1000
 	# a stopped and a dead broker
 	kill -STOP "$broker_pid"
-	until_true 20 broker_state stopped
+	until_true 60 broker_state stopped
 	ctl 0 metrics
 	metric 'brokers{state="stopped"}' 1
 	metric 'broker_stopped{slot="0"}' 1
 	kill -KILL "$broker_pid"
-	until_true 20 broker_state dead
+	until_true 60 broker_state dead
 	ctl 0 metrics
 	metric 'brokers{state="dead"}' 1
 	metric 'kernels_held{tenant="42"}' 0

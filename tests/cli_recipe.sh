@@ -17,7 +17,7 @@ unit() {
 }
 leave() {
 	exec {broker_in}>&-
-	until_true 20 eval '! kill -0 "$broker_pid" 2>/dev/null'
+	until_true 60 eval '! kill -0 "$broker_pid" 2>/dev/null'
 }
 lived() { # GENERATION ADMITTED GPU-TIME: as JSON; the earlier totals are there, and go on
 	attach

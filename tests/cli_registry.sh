@@ -145,7 +145,7 @@ cli_repair_says_what_it_did() {
 	has "$out" "repaired.tenants,"
 	attach
 	kill -KILL "$broker_pid"
-	until_true 10 broker_state dead
+	until_true 60 broker_state dead
 	ctl 0 repair --dry-run -J
 	json .dry_run true
 	broker_state dead || fail "the dry run cleared a slot"

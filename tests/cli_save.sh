@@ -351,7 +351,7 @@ cli_commands_end_by_a_signal_as_the_first_process_of_a_container() {
 		unshare --user --map-root-user --pid --fork --kill-child "$TOOL" stat 50ms >"$DIR/stat" 2>&1 &
 		local outer=$!
 		brokers+=("$outer")
-		until_true 20 test -s "$DIR/stat"
+		until_true 60 test -s "$DIR/stat"
 		kill -"${signal%:*}" "$(pgrep -P "$outer")"
 		local code=0
 		wait "$outer" || code=$?

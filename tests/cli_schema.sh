@@ -310,7 +310,7 @@ status() {
 rest() {
 	ctl 0 destroy -y -q
 	if [[ -n $EXPORTER ]]; then
-		until_true 20 eval '[[ $(curl -sSf "${url%metrics}status.json" | jq .up) == false ]]'
+		until_true 60 eval '[[ $(curl -sSf "${url%metrics}status.json" | jq .up) == false ]]'
 		keep status k2k-exporter < <(curl -sSf "${url%metrics}status.json")
 		export_stop
 	fi

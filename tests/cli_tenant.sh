@@ -194,7 +194,7 @@ cli_totals_that_are_not_final_are_printed_as_such() {
 	attach
 	say K2K_OK admit 42 0 3
 	kill -STOP "$broker_pid"
-	until_true 10 broker_state stopped
+	until_true 60 broker_state stopped
 	local begin=$SECONDS
 	ctl 0 deregister 42 43 44 --timeout 1s -J
 	((SECONDS - begin <= 4)) || fail "waited $((SECONDS - begin)) s"
@@ -213,7 +213,7 @@ cli_slots_held_up_by_a_stopped_broker_are_8_and_name_it() {
 	ctl 0 register 1 -q
 	attach
 	kill -STOP "$broker_pid"
-	until_true 10 broker_state stopped
+	until_true 60 broker_state stopped
 	ctl 0 deregister 1 --timeout 100ms -q
 	ctl 8 register 2 --timeout 200ms
 	has "$err" "$broker_pid"
@@ -414,9 +414,9 @@ cli_list_is_watched_until_it_is_stopped() {
 	"$TOOL" list -w --columns id -o csv >"$DIR/watched" 2>"$DIR/err" &
 	local pid=$! got=0
 	brokers+=("$pid")
-	until_true 20 grep -q 42 "$DIR/watched"
+	until_true 60 grep -q 42 "$DIR/watched"
 	ctl 0 register 43 -q
-	until_true 20 grep -q 43 "$DIR/watched"
+	until_true 60 grep -q 43 "$DIR/watched"
 	ctl 0 destroy -q
 	wait "$pid" || got=$?
 	is "$got" 6

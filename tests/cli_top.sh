@@ -274,7 +274,7 @@ cli_top_folds_several_dead_brokers() {
 		kill -KILL "$broker_pid"
 	done
 	attach 2>/dev/null
-	until_true 20 eval '[[ $("$TOOL" brokers -J | jq "[.brokers[]|select(.state==\"active\")]|length") == 1 ]]'
+	until_true 60 eval '[[ $("$TOOL" brokers -J | jq "[.brokers[]|select(.state==\"active\")]|length") == 1 ]]'
 	terminal 100 20
 	runs '"$T" top 200ms'
 	shows "brokers 1"
@@ -489,7 +489,7 @@ cli_top_ends_if_its_terminal_is_gone() {
 	local pid
 	pid=$(<"$DIR/pid")
 	tm kill-server
-	until_true 20 gone "$pid"
+	until_true 60 gone "$pid"
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
@@ -583,7 +583,7 @@ cli_top_once_is_one_frame_in_every_form() {
 	is "$(ctl 0 top 20ms; awk '$1 == 43 { print $7 }' <<<"$out")" 50
 	say K2K_OK admit 43 9 1000
 	traffic "admit 42 8 7" "admit 42 7 1" "track 42 8 1000"
-	until_true 20 admitted
+	until_true 60 admitted
 	ctl 0 top --once 300ms -J
 	one_object
 	json 'keys|join(" ")' "brokers cross_tenant interval_ns registry schema tables tenants time_ns unknown_tenant"
@@ -615,7 +615,7 @@ cli_top_shows_periods_bursts_names_shadow_and_suspension() {
 	ctl 0 suspend 44 -q
 	traffic "admit 42 7 7" "admit 44 7 1"
 	# an interval in which both brokers' requests were counted
-	until_true 20 eval 'ctl 0 top --once 300ms -J; [[ $(jq "[.tenants[0].shadow_rejected,.tenants[2].suspended_rejected|tonumber > 0]|all" <<<"$out") == true ]]'
+	until_true 60 eval 'ctl 0 top --once 300ms -J; [[ $(jq "[.tenants[0].shadow_rejected,.tenants[2].suspended_rejected|tonumber > 0]|all" <<<"$out") == true ]]'
 	json '[.tenants[]|[.name,.suspended,.shadow,.rate,.rate_period,.rate_policy,.burst]]' \
 		'[["vision-team",false,true,"30","hour","window",null],[null,false,false,"5","day","bucket","20"],[null,true,false,"100000","second","window",null],["träger",false,false,null,"second","window",null]]'
 	json '[.tenants[]|.used_percent.rate]' '[80,75,0,null]'

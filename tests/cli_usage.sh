@@ -276,7 +276,7 @@ cli_explain_knows_buckets_periods_and_renewals() {
 	ctl 0 update 43 --rate 10/s -q
 	say K2K_OK admit 43 0 10
 	ctl 0 suspend 43 -q
-	until_true 10 eval 'ctl 0 explain 43 -J; [[ $(jq -r ".limits[0].used" <<<"$out") == 0 ]]'
+	until_true 60 eval 'ctl 0 explain 43 -J; [[ $(jq -r ".limits[0].used" <<<"$out") == 0 ]]'
 	is "$(explained refuses)" suspended
 }
 
@@ -349,11 +349,11 @@ cli_brokers_are_listed_with_their_state() {
 	ctl 0 brokers -o csv
 	has "$out" "slot,pid,comm,state,incarnation,kernels,gpu_memory_bytes,grace_behind,attached_at_ns"
 	kill -STOP "$broker_pid"
-	until_true 10 broker_state stopped
+	until_true 60 broker_state stopped
 	ctl 0 show 42 -J
 	json .tenants[0].usage.kernels 1
 	kill -CONT "$broker_pid"
-	until_true 10 broker_state active
+	until_true 60 broker_state active
 }
 
 # freezer FOLDER FILE FROZEN THAWED: freezes the broker in a cgroup of this hierarchy and thaws it.
@@ -361,9 +361,9 @@ freezer() {
 	local group=$1/k2k-$K2K_REGISTRY
 	echo "$broker_pid" >"$group/cgroup.procs" || fail "it can't be moved"
 	echo "$3" >"$group/$2"
-	until_true 20 broker_state stopped
+	until_true 60 broker_state stopped
 	echo "$4" >"$group/$2"
-	until_true 20 broker_state active
+	until_true 60 broker_state active
 	echo "$broker_pid" >"$1/cgroup.procs"
 }
 
@@ -396,7 +396,7 @@ cli_what_a_dead_broker_held_is_counted_nowhere() {
 	ctl 0 leases -J
 	json '.leases|length' 1
 	kill -KILL "$broker_pid"
-	until_true 10 broker_state dead
+	until_true 60 broker_state dead
 	ctl 0 brokers -J
 	json '.brokers[0]|[.state,.kernels,.gpu_memory_bytes]' '["dead",0,"0"]'
 	ctl 0 show 42 -J
@@ -478,7 +478,7 @@ cli_reservations_are_shown_wherever_budgets_and_leases_are() {
 	ctl 0 budget list -J
 	json '.budgets[0]|[.used_ns,.reserved_ns]' '["62000000000","600000000000"]'
 	kill -KILL "$broker_pid"
-	until_true 20 eval '[[ $("$TOOL" info -J | jq -r .reserved_ns) == 0 ]]'
+	until_true 60 eval '[[ $("$TOOL" info -J | jq -r .reserved_ns) == 0 ]]'
 	ctl 0 leases -J
 	json .leases '[]'
 }

@@ -52,11 +52,11 @@ cli_prometheus_scrapes_answers_and_alerts() {
 	export_start --max-series 2
 	prometheus_start
 	until_true 30 answers 'k2k_up' 1
-	until_true 20 answers 'up{job="k2k"}' 1
-	until_true 20 answers 'k2k_kernels_held{tenant="42"}' 1
-	until_true 20 answers 'k2k_tenants_summed' 1
-	until_true 20 answers 'k2k_gpu_memory_held_bytes{tenant="42"} / k2k_gpu_memory_limit_bytes' 0.5
-	until_true 20 answers 'count(k2k_broker_info{command="cli_broker"})' 1
+	until_true 60 answers 'up{job="k2k"}' 1
+	until_true 60 answers 'k2k_kernels_held{tenant="42"}' 1
+	until_true 60 answers 'k2k_tenants_summed' 1
+	until_true 60 answers 'k2k_gpu_memory_held_bytes{tenant="42"} / k2k_gpu_memory_limit_bytes' 0.5
+	until_true 60 answers 'count(k2k_broker_info{command="cli_broker"})' 1
 	alert_is K2kCrossTenantAttempt "" || fail "an alert for nothing"
 
 	say K2K_ERATE admit 42 0 4      # makes it as busy as 44, so that it keeps its series
@@ -65,17 +65,17 @@ cli_prometheus_scrapes_answers_and_alerts() {
 	say K2K_OK track 42 7 1250000000
 	say K2K_OK cross 42 43
 	say K2K_ENOTENANT track 99 0 1
-	until_true 20 answers 'k2k_messages_admitted_total{tenant="43"}' 1000
-	until_true 20 answers 'k2k_messages_admitted_total{tenant="other"}' 1
-	until_true 20 answers 'k2k_gpu_seconds_total{tenant="42"}' 1.25
-	until_true 20 answers 'k2k_requests_rejected_total{tenant="42",reason="rate"}' 1
-	until_true 20 positive 'rate(k2k_messages_admitted_total{tenant="43"}[20s])'
-	until_true 20 answers 'k2k_messages_limit_used{tenant="43"} / on (tenant) k2k_messages_limit{period="day",policy="window"}' 0.1
+	until_true 60 answers 'k2k_messages_admitted_total{tenant="43"}' 1000
+	until_true 60 answers 'k2k_messages_admitted_total{tenant="other"}' 1
+	until_true 60 answers 'k2k_gpu_seconds_total{tenant="42"}' 1.25
+	until_true 60 answers 'k2k_requests_rejected_total{tenant="42",reason="rate"}' 1
+	until_true 60 positive 'rate(k2k_messages_admitted_total{tenant="43"}[20s])'
+	until_true 60 answers 'k2k_messages_limit_used{tenant="43"} / on (tenant) k2k_messages_limit{period="day",policy="window"}' 0.1
 	is "$(curl -sSG --data-urlencode 'query=k2k_messages_limit * on (instance, registry, tenant) group_left (name) k2k_tenant_info{tenant="42"}' \
 		"$prom/api/v1/query" | jq -r '.data.result[]|.metric.name + " " + .metric.policy + " " + .value[1]')" "vision-team bucket 3"
-	until_true 20 alert_is K2kCrossTenantAttempt firing
-	until_true 20 alert_is K2kBudgetUsedUp firing
-	until_true 20 alert_is K2kUnknownTenant pending
+	until_true 60 alert_is K2kCrossTenantAttempt firing
+	until_true 60 alert_is K2kBudgetUsedUp firing
+	until_true 60 alert_is K2kUnknownTenant pending
 	is "$(curl -sS "$prom/api/v1/rules" | jq '[.data.groups[].rules[] | select(.health != "ok")] | length')" 0
 	is "$(curl -sS "$prom/api/v1/rules" | jq '[.data.groups[].rules[]] | length')" "$(grep -c 'alert:' "$KIT/alerts.yml")"
 
@@ -83,12 +83,12 @@ cli_prometheus_scrapes_answers_and_alerts() {
 
 	# the registry is destroyed, and then the exporter ends
 	kill -KILL "$broker_pid"
-	until_true 20 answers 'k2k_brokers{state="dead"}' 1
+	until_true 60 answers 'k2k_brokers{state="dead"}' 1
 	ctl 0 destroy -y -q
-	until_true 20 answers 'k2k_up' 0
-	until_true 20 alert_is K2kRegistryUnreadable pending
+	until_true 60 answers 'k2k_up' 0
+	until_true 60 alert_is K2kRegistryUnreadable pending
 	export_stop
-	until_true 20 answers 'up{job="k2k"}' 0
+	until_true 60 answers 'up{job="k2k"}' 0
 	lacks "$(<"$DIR/prometheus.log")" "level=error"
 	kill -TERM "$prometheus_pid"
 	wait "$prometheus_pid" || fail "prometheus ended with $?: $(tail -n 5 "$DIR/prometheus.log")"
@@ -115,7 +115,7 @@ cli_prometheus_names_are_those_of_the_metrics() {
 	say K2K_OK track 42 7 1800000000000
 	"$K2K_AUDITD" --stdout >/dev/null 2>&1 &
 	brokers+=("$!")
-	until_true 20 eval 'ctl 0 metrics; [[ $out == *k2k_audit_follower_up{* ]]'
+	until_true 60 eval 'ctl 0 metrics; [[ $out == *k2k_audit_follower_up{* ]]'
 	local name known
 	known=" $(sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' <<<"$out" | tr '\n' ' ')"
 	((${#known} > 300)) || fail "names: $known"

@@ -100,7 +100,7 @@ boot() {
 			exec env -i container=k2k PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=machine.target \
 				--log-target=journal --show-status=no'\'' bash "$2"' bash "$GROUP" "$ROOT" >"$INSIDE/console" 2>&1 &
 	keeper=$!
-	until_true 20 process_1
+	until_true 60 process_1
 	until_true 60 inside systemctl is-system-running --wait >"$INSIDE/running" 2>&1
 }
 process_1() {
@@ -184,8 +184,8 @@ services() {
 	without_rights k2k-broker@default.service k2k-broker
 	[[ $(inside curl -sS http://127.0.0.1:9742/metrics) == *'k2k_brokers{registry="default",state="active"} 1'* ]] ||
 		fail "the exporter does not tell of the broker"
-	until_true 20 eval 'inside grep -q "\"kind\":\"register\"" /var/log/k2k/default.log'
-	until_true 20 inside test -s /var/log/k2k/default.log.head       # written after the line that it is of
+	until_true 60 eval 'inside grep -q "\"kind\":\"register\"" /var/log/k2k/default.log'
+	until_true 60 inside test -s /var/log/k2k/default.log.head       # written after the line that it is of
 	is "$(inside stat -c %a:%U:%G /var/log/k2k/default.log)" 640:k2k-audit:k2k
 	expect 0 k2k-tenantctl audit verify /var/log/k2k/default.log --key /etc/k2k/keys/default.key
 
@@ -197,7 +197,7 @@ services() {
 	is "$(inside stat -c %a:%U /var/lib/k2k/default.json)" 600:root
 	pid=$(of_unit k2k-exporter@default.service MainPID)
 	expect 0 kill -KILL "$pid"
-	until_true 20 eval '[[ $(of_unit k2k-exporter@default.service ActiveState) == active && $(of_unit k2k-exporter@default.service MainPID) != "$pid" ]]'
+	until_true 60 eval '[[ $(of_unit k2k-exporter@default.service ActiveState) == active && $(of_unit k2k-exporter@default.service MainPID) != "$pid" ]]'
 
 	# an upgrade: what runs runs anew, the registry goes on
 	local before after unit uuid

@@ -18,8 +18,6 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-enum { PATIENCE_S = 20 };
-
 /* ---- pseudorandom numbers; the seed is printed if a test fails -------------- */
 
 HARNESS_USED static uint64_t random_state = 1;

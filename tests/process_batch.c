@@ -487,7 +487,7 @@ TEST(a_batch_notices_that_the_name_is_gone_and_can_be_ended)
 	assert_int_equal(k2k_tenant_register(admin, 1, NULL), 0);
 	snprintf(path, sizeof path, "/dev/shm/k2k.%s.defs", name);
 	assert_int_equal(unlink(path), 0);
-	WAIT_UNTIL(k2k_tenant_register(admin, ++id % 60, NULL) == K2K_EFENCED, 3);
+	WAIT_UNTIL(k2k_tenant_register(admin, ++id % 60, NULL) == K2K_EFENCED, PATIENCE_S);
 	assert_int_equal(k2k_batch_begin(admin), K2K_EFENCED);
 	assert_int_equal(k2k_batch_end(admin), 0);
 	assert_int_equal(k2k_batch_end(admin), K2K_EFENCED);
@@ -496,7 +496,7 @@ TEST(a_batch_notices_that_the_name_is_gone_and_can_be_ended)
 	/* Closed within a batch that was fenced: the same as if the batch had ended. */
 	assert_int_equal(k2k_batch_begin(other), 0);
 	assert_int_equal(unlink(path), 0);
-	WAIT_UNTIL(k2k_tenant_register(other, ++id % 60, NULL) == K2K_EFENCED, 3);
+	WAIT_UNTIL(k2k_tenant_register(other, ++id % 60, NULL) == K2K_EFENCED, PATIENCE_S);
 	assert_int_equal(k2k_registry_close(&other), 0);
 	assert_int_equal(k2k_registry_create(name, NULL, &other), 0);
 	change(other);

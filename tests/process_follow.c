@@ -204,7 +204,7 @@ TEST(a_word_that_is_raised_without_end_costs_a_follower_few_looks)
 	reader_take_all(&r);
 	assert_int_equal(pthread_create(&thread, NULL, raise_word, &admin->map.live->audit_wake),
 	                 0);
-	WAIT_UNTIL(k2k_ring_wake_word(&admin->map) != r.cursor.wake, 10);
+	WAIT_UNTIL(k2k_ring_wake_word(&admin->map) != r.cursor.wake, PATIENCE_S);
 	for (end = now_ns() + SECOND; now_ns() < end; wakes++) {
 		assert_int_equal(k2k_audit_wait(admin, &r.cursor, UINT64_MAX), 0);
 		reader_take(&r, 0);
@@ -235,9 +235,9 @@ TEST(a_batch_with_a_follower_loses_no_event)
 	for (int i = 0; i < CHANGES; i++)
 		assert_int_equal(update(admin), 0);
 	assert_int_equal(k2k_batch_end(admin), 0);
-	WAIT_UNTIL(orders->updates == CHANGES, 10);
+	WAIT_UNTIL(orders->updates == CHANGES, PATIENCE_S);
 	assert_int_equal(orders->lost, 0);
-	WAIT_UNTIL((info = follower_of(admin)).behind == 0, 10);
+	WAIT_UNTIL((info = follower_of(admin)).behind == 0, PATIENCE_S);
 	assert_int_equal(info.state, K2K_FOLLOWER_ACTIVE);
 	assert_int_equal(info.lost, 0);
 	assert_int_equal(info.overwritten, 0);
@@ -261,7 +261,7 @@ TEST(a_follower_that_does_not_move_is_waited_for_once_and_its_losses_are_told)
 
 	register_tenant(admin, TENANT, 1, 1);
 	pid = start_follower(name, orders);
-	WAIT_UNTIL(follower_of(admin).behind == 0, 10);
+	WAIT_UNTIL(follower_of(admin).behind == 0, PATIENCE_S);
 	stop_process(pid);
 	begun = now_ns();
 	for (int i = 0; i < 200; i++)
@@ -273,9 +273,9 @@ TEST(a_follower_that_does_not_move_is_waited_for_once_and_its_losses_are_told)
 	assert_int_equal(info.overwritten_ring, K2K_AUDIT_RING_ADMIN);
 	assert_int_equal(info.overwritten_count, 200 - RING);
 	lost = info.lost + info.overwritten;
-	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_SILENT, 10);
+	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_SILENT, PATIENCE_S);
 	assert_int_equal(kill(pid, SIGCONT), 0);
-	WAIT_UNTIL(follower_of(admin).behind == 0, 10);
+	WAIT_UNTIL(follower_of(admin).behind == 0, PATIENCE_S);
 	info = follower_of(admin);
 	assert_int_equal(orders->lost, 200 - RING);
 	assert_int_equal(info.lost + info.overwritten, lost);
@@ -302,9 +302,9 @@ TEST(what_a_killed_follower_misses_is_told_and_the_next_one_goes_on_with_it)
 
 	register_tenant(admin, TENANT, 1, 1);
 	pid = start_follower(name, orders);
-	WAIT_UNTIL(follower_of(admin).behind == 0, 10);
+	WAIT_UNTIL(follower_of(admin).behind == 0, PATIENCE_S);
 	spawn_kill(pid);
-	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_DEAD, 10);
+	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_DEAD, PATIENCE_S);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(update(admin), 0);
 	info = follower_of(admin);
@@ -393,25 +393,25 @@ TEST(changes_are_refused_while_no_follower_keeps_up_and_messages_never_are)
 	assert_int_equal(update(creator), 0);
 	/* A follower that can't write. */
 	orders->failing = 1;
-	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_FAILING, 10);
+	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_FAILING, PATIENCE_S);
 	check_refused(admin);
 	assert_int_equal(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
 	orders->failing = 0;
-	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_ACTIVE, 10);
+	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_ACTIVE, PATIENCE_S);
 	assert_int_equal(follower_of(admin).failures, 1);
 	assert_int_equal(update(creator), 0);
 	/* A follower that is stopped. */
 	stop_process(pid);
-	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_SILENT, 10);
+	WAIT_UNTIL(follower_of(admin).state == K2K_FOLLOWER_SILENT, PATIENCE_S);
 	check_refused(admin);
 	assert_int_equal(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);
 	assert_int_equal(kill(pid, SIGCONT), 0);
 	assert_int_equal(update(creator), 0); /* waits for the follower */
 	/* In a batch, too, a change is refused as soon as the follower is dead. */
 	assert_int_equal(k2k_batch_begin(admin), 0);
-	WAIT_UNTIL(update(admin) == 0, 10);
+	WAIT_UNTIL(update(admin) == 0, PATIENCE_S);
 	spawn_kill(pid);
-	WAIT_UNTIL(follower_of(creator).state == K2K_FOLLOWER_DEAD, 10);
+	WAIT_UNTIL(follower_of(creator).state == K2K_FOLLOWER_DEAD, PATIENCE_S);
 	check_refused(admin);
 	assert_int_equal(k2k_batch_end(admin), 0);
 	assert_int_equal(k2k_message_admit(broker, TENANT, no_tag, 1, NULL), 0);

@@ -64,7 +64,7 @@ TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
 	}
 	do {
 		kill(pid, SIGCONT);
-		WAIT_UNTIL(is_writing(pid), 5);
+		WAIT_UNTIL(is_writing(pid), PATIENCE_S);
 		kill(pid, SIGSTOP);
 		assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
 		/*
@@ -87,7 +87,7 @@ TEST(a_writer_that_is_stopped_is_named_and_holds_up_no_reader)
 	assert_int_equal(k2k_kernel_acquire(broker, 1, NULL, NULL), 0);
 	assert_int_equal(k2k_registry_close(&broker), 0);
 	spawn_kill(pid);
-	WAIT_UNTIL(k2k_tenant_register(admin, 9, NULL) == 0, 5);
+	WAIT_UNTIL(k2k_tenant_register(admin, 9, NULL) == 0, PATIENCE_S);
 	assert_int_equal(k2k_registry_close(&admin), 0);
 }
 
@@ -131,7 +131,7 @@ TEST(a_reader_that_locks_the_writers_byte_is_named)
 		assert_int_equal(k2k_registry_close(&broker), 0);
 		spawn_kill(pid);
 	}
-	WAIT_UNTIL(k2k_registry_open(name, K2K_ROLE_ADMIN, &options, &admin) == 0, 5);
+	WAIT_UNTIL(k2k_registry_open(name, K2K_ROLE_ADMIN, &options, &admin) == 0, PATIENCE_S);
 	assert_int_equal(k2k_tenant_register(admin, 9, NULL), 0);
 	assert_int_equal(k2k_registry_close(&admin), 0);
 }

@@ -111,7 +111,7 @@ TEST(a_file_system_that_fills_up_meanwhile_is_out_of_memory_too)
 		 * The file that fills it is open in a thread's table, and goes when that thread has
 		 * ended.
 		 */
-		WAIT_UNTIL(shm_free() == 1 << 20, 5);
+		WAIT_UNTIL(shm_free() == 1 << 20, PATIENCE_S);
 		/* The needed and the free bytes, here too. */
 		assert_int_equal(k2k_error_detail()->expected, plan.total_bytes);
 		assert_true(k2k_error_detail()->found < plan.total_bytes);

@@ -25,7 +25,7 @@ resize() {
 
 # within COMMAND...: until it holds; else the test fails, with the screen.
 within() {
-	local end=$((SECONDS + ${PATIENCE:-20}))
+	local end=$((SECONDS + ${PATIENCE:-60}))
 	until "$@"; do
 		((SECONDS <= end)) || fail "not in time: $*; the screen: $(screen)"
 		sleep 0.02

@@ -428,7 +428,7 @@ TEST(the_helper_lets_repeats_out_within_two_seconds)
 	assert_int_equal(recorded(f.r), 1); /* the second is not over */
 	clock_gettime(CLOCK_REALTIME, &now);
 	advance(SECOND);
-	WAIT_UNTIL(recorded(f.r) == 2, 3);
+	WAIT_UNTIL(recorded(f.r) == 2, PATIENCE_S);
 	assert_false(pthread_equal(of_broker.thread[1], pthread_self()));
 	/* Its time is that of the newest repeat, not that of the report. */
 	assert_true(of_broker.time_ns[1] <

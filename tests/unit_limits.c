@@ -394,7 +394,7 @@ TEST(a_full_ledger_loses_nothing)
 	assert_int_equal(totals.gpu_ns_total, 41);
 	assert_int_equal(totals.unattributed_ns, 7);
 	/* Its records are free again after one more grace period. */
-	WAIT_UNTIL(k2k_usage_track(f.broker, 2, tag_of(0, 9), 3) == 0, 10);
+	WAIT_UNTIL(k2k_usage_track(f.broker, 2, tag_of(0, 9), 3) == 0, PATIENCE_S);
 	assert_int_equal(cost_for(f.broker, 2, tag_of(0, 9)), 3);
 	assert_int_equal(k2k_budget_set(f.admin, 2, 9, 100), 0);
 	fixture_close(&f);
@@ -500,7 +500,7 @@ TEST(full_tables_are_named_and_nothing_is_changed)
 	assert_string_equal(k2k_error_detail()->object, "budgets");
 	assert_false(is_registered(f.broker, 2));
 	quota.budget_count = 2;
-	WAIT_UNTIL(k2k_tenant_register(f.admin, 2, &quota) == 0, 10);
+	WAIT_UNTIL(k2k_tenant_register(f.admin, 2, &quota) == 0, PATIENCE_S);
 	assert_int_equal(k2k_tenant_register(f.admin, 3, NULL), K2K_EFULL);
 	assert_string_equal(k2k_error_detail()->object, "tenants");
 	quota.max_messages_per_sec = 1;

@@ -37,7 +37,7 @@ static struct bytes bytes_take(const struct fixture *f)
 	struct bytes copy = { malloc(reg->defs.bytes), malloc(reg->live.bytes) };
 
 	assert_true(copy.defs && copy.live);
-	WAIT_UNTIL(reg->map.slots[reg->broker.slot].ack == reg->map.defs->grace_token, 10);
+	WAIT_UNTIL(reg->map.slots[reg->broker.slot].ack == reg->map.defs->grace_token, PATIENCE_S);
 	copy_bytes(copy.defs, reg->map.defs, reg->defs.bytes);
 	copy_bytes(copy.live, reg->map.live, reg->live.bytes);
 	return copy;
@@ -504,7 +504,7 @@ static void *hold_up(void *fixture)
 
 	assert_int_equal(k2k_enter(f->broker, K2K_GATE_BROKER), 0);
 	gate_open(&held_up);
-	WAIT_UNTIL(f->broker->map.defs->generation != generation, 10);
+	WAIT_UNTIL(f->broker->map.defs->generation != generation, PATIENCE_S);
 	k2k_read_unlock();
 	return NULL;
 }

@@ -362,7 +362,7 @@ TEST(a_reap_done_again_leaves_a_record_alone_that_somebody_has_just_taken)
 	assert_int_equal(k2k_hash_unlink(&hash, index), 0);
 	k2k_grace_publish(&f.admin->map, token);
 	die(&f);
-	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == token, 10);
+	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) == token, PATIENCE_S);
 	/*
 	 * A living broker has taken the record and not yet filled it: generation, key and cost are
 	 * the previous ones.
@@ -394,7 +394,7 @@ TEST(a_place_whose_final_totals_somebody_waits_for_is_not_reaped_before)
 	cold = &f.admin->map.tenants_cold[slot];
 	cold->pinned_by = waiting->writer.incarnation;
 	token = cold->retired_token;
-	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) >= token, 10);
+	WAIT_UNTIL(k2k_grace_passed(&f.admin->grace, &behind) >= token, PATIENCE_S);
 	assert_int_equal(k2k_tenant_register(f.admin, 2, NULL), 0);
 	word = k2k_tenant_word(K2K_TENANT_RETIRED, k2k_tenant_generation(word));
 	assert_int_equal(f.admin->map.tenants[slot].state_gen, word);

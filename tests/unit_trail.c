@@ -176,7 +176,8 @@ TEST(each_change_is_an_event_with_its_fields)
 	assert_int_equal(k2k_registry_repair(admin, &repaired), 0);
 	next_second(&f);
 	/* One call, once all events are closed, returns them in order of time. */
-	WAIT_UNTIL((reader_open(&r, f.admin), reader_take(&r, 0), r.cursor.waiting == 0), 10);
+	WAIT_UNTIL((reader_open(&r, f.admin), reader_take(&r, 0), r.cursor.waiting == 0),
+	           PATIENCE_S);
 	CHECK_CHANGE(K2K_AUDIT_KIND_REGISTER, 0, 1, 1, 500, 4096, 3, 1, 15);
 	CHECK_CHANGE(K2K_AUDIT_KIND_BUDGET_CHANGE, 0, 1, 1, K2K_RENEWAL_NEVER);
 	assert_int_equal(reader_need(&r, K2K_AUDIT_KIND_BUDGET_CHANGE, 0)->tag.engagement_id, 7);
@@ -529,7 +530,8 @@ TEST(what_is_nearly_written_over_is_closed_before_its_second_ends)
 	open_small(&f, 64);
 	cross_numbered(&f, 1, 40);
 	reader_open(&r, f.broker);
-	WAIT_UNTIL((reader_take(&r, 0), r.count > 0 && r.cursor.next[security_ring(&f)] == 9), 10);
+	WAIT_UNTIL((reader_take(&r, 0), r.count > 0 && r.cursor.next[security_ring(&f)] == 9),
+	           PATIENCE_S);
 	assert_int_equal(r.cursor.waiting, 1);
 	fixture_close(&f);
 }
@@ -626,7 +628,7 @@ TEST(a_reader_waits_for_a_writer_that_lives_and_passes_over_one_that_was_killed)
 	cross_numbered(&f, 3, 3);
 	next_second(&f);
 	reader_open(&r, f.admin);
-	WAIT_UNTIL(events[3].count & K2K_EVENT_CLOSED, 10);
+	WAIT_UNTIL(events[3].count & K2K_EVENT_CLOSED, PATIENCE_S);
 	reader_take(&r, 0);
 	assert_int_equal(r.count, 1); /* created */
 	assert_int_equal(r.cursor.waiting, 1);

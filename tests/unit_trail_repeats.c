@@ -92,7 +92,7 @@ TEST(a_repeat_that_waits_gets_an_event_when_its_second_is_over)
 	for (int i = 0; i < 3; i++)
 		cross_numbered(&f, 1, 1);
 	next_second(&f);
-	WAIT_UNTIL(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT] == 10, 10);
+	WAIT_UNTIL(stats_of(f.broker).written[K2K_AUDIT_KIND_CROSS_TENANT] == 10, PATIENCE_S);
 	next_second(&f);
 	reader_open(&r, f.broker);
 	reader_take_all(&r);

@@ -289,13 +289,13 @@ static void fall_asleep(struct sleeper *sleeper, struct k2k_registry *reg)
 		assert_int_equal(k2k_audit_read(reg, &sleeper->cursor, 0, &record, 1, &count), 0);
 	while (count);
 	assert_int_equal(pthread_create(&sleeper->thread, NULL, sleep_on, sleeper), 0);
-	WAIT_UNTIL(reg->sleepers == 1, 10);
+	WAIT_UNTIL(reg->sleepers == 1, PATIENCE_S);
 	assert_int_equal(sleeper->done, 0);
 }
 
 static void wakes(struct sleeper *sleeper, int code)
 {
-	WAIT_UNTIL(sleeper->done, 10);
+	WAIT_UNTIL(sleeper->done, PATIENCE_S);
 	assert_int_equal(pthread_join(sleeper->thread, NULL), 0);
 	assert_int_equal(sleeper->code, code);
 }
