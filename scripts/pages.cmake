@@ -60,7 +60,8 @@ add_custom_command(OUTPUT ${made}/tools.done
   DEPENDS k2k-tenantctl-pages ${written} ${here}/make-pages ${here}/make-completion ${here}/packaging/debian/changelog.in
   COMMENT "Manual pages of the tools" VERBATIM)
 add_custom_target(tools-pages ALL DEPENDS ${made}/tools.done)
-install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools)
+install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools PATTERN "k2k-fleet*" EXCLUDE)
+install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT fleet FILES_MATCHING PATTERN "k2k-fleet*")
 
 # ---- completion: k2k-tenantctl and k2k-fleetctl print their own, the others' is made from their pages. Installed where each
 # shell looks; Debian's zsh has a folder for packages
@@ -69,9 +70,14 @@ if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(functions vendor-completions)
 endif()
 foreach(program IN ITEMS k2k-tenantctl ${programs})
+  set(component tools)
+  if(program MATCHES "^k2k-fleet")
+    set(component fleet)
+  endif()
   install(FILES ${made}/tools-sources/${program}.bash RENAME ${program}
-    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT tools)
-  install(FILES ${made}/tools-sources/_${program} DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${functions} COMPONENT tools)
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT ${component})
+  install(FILES ${made}/tools-sources/_${program} DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${functions}
+    COMPONENT ${component})
   install(FILES ${made}/tools-sources/${program}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
-    COMPONENT tools)
+    COMPONENT ${component})
 endforeach()
