@@ -186,6 +186,7 @@ services() {
 	without_rights k2k-broker@default.service k2k-broker
 	[[ $(inside curl -sS http://127.0.0.1:9742/metrics) == *'k2k_brokers{registry="default",state="active"} 1'* ]] ||
 		fail "the exporter does not tell of the broker"
+	until_true 20 eval '[[ $(inside curl -sS http://127.0.0.1:9742/metrics) == *"k2k_fleet_connected{registry=\"default\"} 0"* ]]'
 	until_true 20 eval 'inside grep -q "\"kind\":\"register\"" /var/log/k2k/default.log'
 	until_true 20 inside test -s /var/log/k2k/default.log.head       # written after the line that it is of
 	is "$(inside stat -c %a:%U:%G /var/log/k2k/default.log)" 640:k2k-audit:k2k
