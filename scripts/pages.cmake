@@ -39,11 +39,15 @@ target_include_directories(k2k-tenantctl-pages PRIVATE ${PROJECT_SOURCE_DIR}/inc
 
 set(written)
 set(programs)
+set(completed) # from the page
 foreach(tool IN ITEMS k2k-broker.1 k2k-bench.1 k2k-auditd.8 k2k-exporter.8 k2k-fleetctl.1 k2k-fleetd.8)
   string(REGEX REPLACE "\\..*" "" program ${tool})
   if(TARGET ${program})
     list(APPEND written ${PROJECT_SOURCE_DIR}/tools/${program}/${tool}.scd)
     list(APPEND programs ${program})
+    if(NOT program STREQUAL "k2k-fleetctl")
+      list(APPEND completed ${PROJECT_SOURCE_DIR}/tools/${program}/${tool}.scd)
+    endif()
   endif()
 endforeach()
 add_custom_command(OUTPUT ${made}/tools.done
@@ -51,23 +55,29 @@ add_custom_command(OUTPUT ${made}/tools.done
   COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/tools-sources
   COMMAND k2k-tenantctl-pages ${made}/tools-sources ${PROJECT_VERSION}
   COMMAND bash -c "\"$@\" ${made}/tools-sources/*.scd" bash ${make_pages} ${made}/tools ${written}
-  COMMAND ${Python3_EXECUTABLE} ${here}/make-completion ${made}/tools-sources ${written}
+  COMMAND ${Python3_EXECUTABLE} ${here}/make-completion ${made}/tools-sources ${completed}
   COMMAND ${CMAKE_COMMAND} -E touch ${made}/tools.done
   DEPENDS k2k-tenantctl-pages ${written} ${here}/make-pages ${here}/make-completion ${here}/packaging/debian/changelog.in
   COMMENT "Manual pages of the tools" VERBATIM)
 add_custom_target(tools-pages ALL DEPENDS ${made}/tools.done)
-install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools)
+install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools PATTERN "k2k-fleet*" EXCLUDE)
+install(DIRECTORY ${made}/tools/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT fleet FILES_MATCHING PATTERN "k2k-fleet*")
 
-# ---- completion: k2k-tenantctl prints its own, the others' is made from their pages. Installed where each
+# ---- completion: k2k-tenantctl and k2k-fleetctl print their own, the others' is made from their pages. Installed where each
 # shell looks; Debian's zsh has a folder for packages
 set(functions site-functions)
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(functions vendor-completions)
 endif()
 foreach(program IN ITEMS k2k-tenantctl ${programs})
+  set(component tools)
+  if(program MATCHES "^k2k-fleet")
+    set(component fleet)
+  endif()
   install(FILES ${made}/tools-sources/${program}.bash RENAME ${program}
-    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT tools)
-  install(FILES ${made}/tools-sources/_${program} DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${functions} COMPONENT tools)
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT ${component})
+  install(FILES ${made}/tools-sources/_${program} DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${functions}
+    COMPONENT ${component})
   install(FILES ${made}/tools-sources/${program}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
-    COMPONENT tools)
+    COMPONENT ${component})
 endforeach()

@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # k2k-tenantctl completion: what it offers, and that bash, zsh and fish show it
 . "$(dirname "${BASH_SOURCE[0]}")/cli_harness.bash"
-PATH=${TOOL%/*}:$PATH
+. "$(dirname "${BASH_SOURCE[0]}")/completion_harness.bash"
+completion_of "$TOOL"
 
-# offered WORD...: sets $out to the candidates for the last WORD, one per line, without descriptions
-offered() {
-	ctl 0 completion words -- "$@"
-	is "$err" ""
-	out=$(cut -f 1 <<<"$out")
-}
-first_words() { "$TOOL" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' | uniq; }
-help_options() { grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+$' | sort -u; }
 three_tenants() {
 	local id
 	init
@@ -207,63 +200,6 @@ cli_completion_wants_one_shell() {
 		command -v $shell >/dev/null || continue
 		[[ -z $($shell -n <(echo "$out") 2>&1) ]] || fail "$shell does not take its script"
 	done
-}
-
-# ---- the shells themselves: NAME_shows REST sets $out to what they offer after "k2k-tenantctl REST" -------------------------
-
-# as readline calls it: = and : are separate words
-bash_shows() {
-	out=$(LINE="k2k-tenantctl $1" bash -c '
-		source <(k2k-tenantctl completion bash)
-		[[ $(complete -p k2k-tenantctl) == *"-F _k2k_tenantctl k2k-tenantctl" ]] || exit 1
-		set -f
-		spaced=${LINE//=/ = }
-		COMP_WORDS=(${spaced//:/ : })
-		[[ $LINE != *" " ]] || COMP_WORDS+=("")
-		COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-		_k2k_tenantctl k2k-tenantctl "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-		((${#COMPREPLY[@]} == 0)) || printf "%s\n" "${COMPREPLY[@]}"' 2>&1)
-}
-
-fish_shows() {
-	out=$(HOME=$DIR XDG_CONFIG_HOME=$DIR XDG_DATA_HOME=$DIR LINE="k2k-tenantctl $1" fish -N -c '
-		k2k-tenantctl completion fish | source
-		complete -C $LINE' 2>&1 | cut -f 1)
-}
-
-# Types on a terminal; the builtin that all completion calls at last writes down its arguments.
-zsh_shows() {
-	needs_terminals
-	cat >"$DIR/.zshrc" <<-'END'
-		PS1='> '
-		autoload -Uz compinit
-		compinit -u -C -d $ZDOTDIR/dump
-		source <(k2k-tenantctl completion zsh)
-		zstyle ':completion:*' completer _complete
-		compadd() {
-			local -a hits
-			builtin compadd -O hits "$@"
-			((! $#hits)) || print -rl -- "${hits[@]}" >>$ZDOTDIR/hits
-			builtin compadd "$@"
-		}
-		report() {
-			zle list-choices
-			print >>$ZDOTDIR/ended
-		}
-		zle -N report
-		bindkey '^T' report
-		LISTMAX=10000
-	END
-	rm -f "$DIR/hits" "$DIR/ended"
-	: >"$DIR/hits"
-	ZDOTDIR=$DIR TERM=dumb LINE="k2k-tenantctl $1" timeout 30 zsh -f -c '
-		zmodload zsh/zpty zsh/zselect
-		zpty z "zsh -d -i"
-		zpty -w -n z "$LINE"$'"'\\C-t'"'
-		while [[ ! -e $ZDOTDIR/ended ]] do zselect -t 2; done
-		zpty -d z' || fail "zsh did not end"
-	# zsh asks several times for the same
-	out=$(awk '!seen[$0]++' "$DIR/hits")
 }
 
 in_a_shell() {

@@ -83,7 +83,7 @@ cli_pages_of_fleetctl_have_the_options_commands_and_exit_codes_of_its_help() {
 	text=$(page "$PAGES/tools/man1/k2k-fleetctl.1")
 	same "$(spelled_options <<<"$help")" "$(section OPTIONS <<<"$text" | spelled_options)" "options, help (<) and page (>)"
 	same "$(sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' <<<"$help" | sort)" \
-		"$(section COMMANDS <<<"$text" | grep -oE '^ {7}[a-z].*' | sed -E 's/, / /g' | grep -oE '\b(init|apply|diff|export|list|hosts|problems|join|usage|budgets|forget|help|version)\b' | sort -u)" "commands"
+		"$(section COMMANDS <<<"$text" | grep -oE '^ {7}[a-z].*' | sed -E 's/, / /g' | grep -oE '\b(init|apply|diff|export|list|hosts|problems|join|usage|budgets|forget|completion|help|version)\b' | sort -u)" "commands"
 	same "$(tr '\n' ' ' <<<"$help" | sed 's/.*Exit codes: //' | grep -oE '(^|, ?)[0-9]+ ' | tr -dc '0-9\n')" \
 		"$(section 'EXIT STATUS' <<<"$text" | grep -oE '^ +[0-9]+$' | tr -d ' ')" "exit codes"
 }
@@ -136,10 +136,11 @@ cli_pages_leave_out_no_word_of_the_header() {
 }
 
 cli_pages_and_completion_are_what_the_program_itself_says() {
-	local shell=bash file
+	local shell=bash file fleet=$PROGRAMS/k2k-fleetctl/k2k-fleetctl
 	for file in k2k-tenantctl.bash _k2k-tenantctl k2k-tenantctl.fish; do
 		ctl 0 completion $shell
 		same "$out" "$(<"$PAGES/tools-sources/$file")" "$file"
+		[[ ! -x $fleet ]] || same "$("$fleet" completion $shell)" "$(<"$PAGES/tools-sources/${file/tenant/fleet}")" "${file/tenant/fleet}"
 		[[ $shell == bash ]] && shell=zsh || shell=fish
 	done
 }

@@ -11,7 +11,7 @@ SOURCE=$1 BUILD=$2 TEST=$3 INSIDE=${4-}
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 unset DESTDIR CFLAGS CXXFLAGS LDFLAGS LD_LIBRARY_PATH PKG_CONFIG_PATH K2K_REGISTRY
 DEBS=("$BUILD"/packages/*.deb)
-NAMES=(k2k-tools python3-k2k-registry libk2k-registry-dev libk2k-registry0)
+NAMES=(k2k-fleet k2k-tools python3-k2k-registry libk2k-registry-dev libk2k-registry0)
 
 fail() { echo "# $TEST: $*" >&2; exit 1; }
 skip() { echo "# skipped: $*" >&2; exit 77; }
@@ -53,7 +53,7 @@ install_all() { dpkg -i "${DEBS[@]}" >/tmp/log 2>&1 || fail "$(</tmp/log)"; }
 
 package_lintian_finds_no_errors() {
 	command -v lintian >/dev/null || skip "no lintian"
-	((${#DEBS[@]} == 4)) || fail "not four packages: ${DEBS[*]}"
+	((${#DEBS[@]} == ${#NAMES[@]})) || fail "not ${#NAMES[@]} packages: ${DEBS[*]}"
 	lintian --allow-root --fail-on error --no-tag-display-limit "${DEBS[@]}" || fail "lintian ended with $?"
 }
 
@@ -154,8 +154,9 @@ package_has_a_manual_page_for_each_program_and_function_and_completion() {
 		dpkg-deb -x "$deb" "$dir/${name%%_*}"
 	done
 	(($(ls "$dir"/k2k-tools/usr/bin | wc -l) >= 5)) || fail "there are programs missing"
-	for name in "$dir"/k2k-tools/usr/bin/*; do
-		compgen -G "$dir/k2k-tools/usr/share/man/man[18]/${name##*/}.[18].gz" >/dev/null || fail "${name##*/} has no page"
+	(($(ls "$dir"/k2k-fleet/usr/bin | wc -l) == 2)) || fail "k2k-fleet has not two programs: $(ls "$dir"/k2k-fleet/usr/bin)"
+	for name in "$dir"/k2k-{tools,fleet}/usr/bin/*; do
+		compgen -G "${name%/bin/*}/share/man/man[18]/${name##*/}.[18].gz" >/dev/null || fail "${name##*/} has no page"
 	done
 	for name in $(nm -D --defined-only "$dir"/libk2k-registry0/usr/lib/*/libk2k-registry.so.0 | awk '{ print $3 }'); do
 		gzip -dc "$dir/libk2k-registry-dev/usr/share/man/man3/$name.3.gz" | grep -q "$name(" || fail "$name has no page"
@@ -166,12 +167,46 @@ package_has_a_manual_page_for_each_program_and_function_and_completion() {
 	done
 	grep -q '^### K2kNoBroker$' "$dir/k2k-tools/usr/share/doc/k2k-tools/operating-guide.md" || fail "no operating guide"
 	[[ -e $dir/k2k-tools/usr/share/doc/k2k-tools/examples/daemonset.yaml ]] || fail "no manifest"
+	for name in bash-completion/completions/k2k-fleetctl zsh/vendor-completions/_k2k-fleetctl fish/vendor_completions.d/k2k-fleetctl.fish; do
+		grep -q 'completion words' "$dir/k2k-fleet/usr/share/$name" || fail "$name is missing"
+	done
+	grep -q registry "$dir/k2k-fleet/usr/share/bash-completion/completions/k2k-fleetd" || fail "no completion of k2k-fleetd"
+	grep -q '^## Setting it up$' "$dir/k2k-fleet/usr/share/doc/k2k-fleet/README.md" || fail "k2k-fleet has no README"
+	[[ -z $(find "$dir/k2k-tools" -name '*k2k-fleet*') ]] || fail "in k2k-tools: $(find "$dir/k2k-tools" -name '*k2k-fleet*')"
 	for name in k2k-broker k2k-auditd k2k-exporter; do
 		for name in "bash-completion/completions/$name" "zsh/vendor-completions/_$name" "fish/vendor_completions.d/$name.fish"; do
 			grep -q registry "$dir/k2k-tools/usr/share/$name" || fail "$name is missing"
 		done
 	done
 	rm -rf "$dir"
+}
+
+package_of_the_fleet_is_the_only_one_that_needs_libpq() { in_a_root fleet; }
+fleet() {
+	local deb files path
+	for deb in "${DEBS[@]}"; do
+		case ${deb##*/}:$(dpkg-deb -f "$deb" Depends) in
+		k2k-fleet_*:*libpq5*) ;;
+		k2k-fleet_* | *libpq*) fail "${deb##*/} depends on $(dpkg-deb -f "$deb" Depends)" ;;
+		esac
+	done
+	# the library is enough to administer the fleet from a machine without a registry
+	dpkg -i "$BUILD"/packages/libk2k-registry0_*.deb "$BUILD"/packages/k2k-fleet_*.deb >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	files=$(dpkg -L k2k-fleet | while read -r path; do [[ -d $path ]] || echo "$path"; done)
+	expect 0 k2k-fleetctl version
+	expect 10 env PGHOST=/nowhere k2k-fleetctl hosts
+	expect 6 env PGHOST=/nowhere k2k-fleetd --once
+	! compgen -G '/etc/systemd/system/*.wants/k2k-*' >/dev/null || fail "enabled by the installation"
+	expect 0 systemctl enable k2k-fleetd@prod.service
+	dpkg -r k2k-fleet >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	for path in $files; do
+		[[ ! -e $path ]] || fail "$path is left after the package was removed"
+	done
+	dpkg -i "$BUILD"/packages/k2k-fleet_*.deb >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	expect 0 systemctl is-enabled k2k-fleetd@prod.service
+	[[ -z $(find /etc/systemd/system -lname /dev/null -name 'k2k-*') ]] || fail "masked: $(find /etc/systemd/system -lname /dev/null)"
+	dpkg -P k2k-fleet >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	[[ -z $(find /etc/systemd /var/lib/systemd -name 'k2k-*') ]] || fail "left: $(find /etc/systemd /var/lib/systemd -name 'k2k-*')"
 }
 
 package_tells_the_symbols_that_are_exported() {
@@ -235,12 +270,12 @@ purge() {
 	! compgen -G '/etc/systemd/system/*.wants/k2k-*' >/dev/null || fail "enabled by the installation: $(ls /etc/systemd/system/*.wants/k2k-*)"
 	expect 0 systemctl enable k2k-exporter@prod.service k2k-broker@x.socket k2k-registry-snapshot@default.timer k2k-auditd@.service
 	(($(ls /etc/systemd/system/*.wants/k2k-* | wc -l) == 4)) || fail "not enabled: $(ls /etc/systemd/system/*.wants/)"
-	dpkg -r k2k-tools >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	dpkg -r k2k-fleet k2k-tools >/tmp/log 2>&1 || fail "$(</tmp/log)"
 	# installed again, what was enabled is
 	install_all
 	expect 0 systemctl is-enabled k2k-exporter@prod.service
 	[[ -z $(find /etc/systemd/system -lname /dev/null -name 'k2k-*') ]] || fail "masked: $(find /etc/systemd/system -lname /dev/null)"
-	dpkg -P k2k-tools >/tmp/log 2>&1 || fail "$(</tmp/log)"
+	dpkg -P k2k-fleet k2k-tools >/tmp/log 2>&1 || fail "$(</tmp/log)"
 	[[ -z $(find /etc/systemd /var/lib/systemd -name 'k2k-*') ]] || fail "left: $(find /etc/systemd /var/lib/systemd -name 'k2k-*')"
 }
 

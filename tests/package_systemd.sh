@@ -125,7 +125,7 @@ is() { [[ $1 == "$2" ]] || fail "'$1' is not '$2'"; }
 # ---- the tests -----------------------------------------------------------------------------------------------------
 
 SERVICES=(k2k-registry@default.service k2k-registry-save@default.service k2k-registry-apply@default.service
-	k2k-registry-snapshot@default.timer k2k-auditd@default.service k2k-exporter@default.service k2k-broker@default.socket)
+	k2k-registry-snapshot@default.timer k2k-auditd@default.service k2k-exporter@default.service k2k-broker@default.socket k2k-fleetd@default.service)
 all_active() {
 	local unit
 	for unit in "${SERVICES[@]}"; do
@@ -165,6 +165,7 @@ services() {
 	expect 0 install -d -m 0700 /etc/k2k /etc/k2k/keys
 	expect 0 bash -c 'umask 077; head -c 32 /dev/urandom >/etc/k2k/keys/default.key'
 	expect 0 bash -c 'printf "version: 1\ntenants:\n  - {id: 42, rate: 1000/s, kernels: 2}\n  - {id: 43, preset: unlimited}\n" >/etc/k2k/tenants.yaml'
+	expect 0 bash -c 'echo "K2K_FLEET=host=/nowhere dbname=fleet" >/etc/k2k/fleet.conf'     # an agent waits for its database
 	# the tenants are loaded and applied although changes need a log that is kept
 	expect 0 install -d /etc/systemd/system/k2k-registry@.service.d
 	expect 0 bash -c 'printf "[Service]\nEnvironment=K2K_INIT_OPTIONS=--require-audit\n" >/etc/systemd/system/k2k-registry@.service.d/audit.conf'
@@ -174,6 +175,7 @@ services() {
 	is "$(inside k2k-tenantctl info -J | jq .require_audit)" true
 	without_rights k2k-auditd@default.service k2k-audit
 	without_rights k2k-exporter@default.service k2k-exporter
+	without_rights k2k-fleetd@default.service root
 
 	# what the file says, what the broker decides, what the exporter and the audit trail tell of it
 	is "$(inside k2k-tenantctl list -J | jq -c '[.tenants[] | [.id, .quota.rate_per_sec]]')" '[["42","1000"],["43",null]]'
@@ -184,6 +186,7 @@ services() {
 	without_rights k2k-broker@default.service k2k-broker
 	[[ $(inside curl -sS http://127.0.0.1:9742/metrics) == *'k2k_brokers{registry="default",state="active"} 1'* ]] ||
 		fail "the exporter does not tell of the broker"
+	until_true 60 eval '[[ $(inside curl -sS http://127.0.0.1:9742/metrics) == *"k2k_fleet_connected{registry=\"default\"} 0"* ]]'
 	until_true 60 eval 'inside grep -q "\"kind\":\"register\"" /var/log/k2k/default.log'
 	until_true 60 inside test -s /var/log/k2k/default.log.head       # written after the line that it is of
 	is "$(inside stat -c %a:%U:%G /var/log/k2k/default.log)" 640:k2k-audit:k2k
@@ -202,10 +205,10 @@ services() {
 	# an upgrade: what runs runs anew, the registry goes on
 	local before after unit uuid
 	uuid=$(inside k2k-tenantctl info -J | jq -r .uuid)
-	for unit in auditd exporter broker; do before+=" $(of_unit "k2k-$unit@default.service" MainPID)"; done
+	for unit in auditd exporter broker fleetd; do before+=" $(of_unit "k2k-$unit@default.service" MainPID)"; done
 	expect 0 bash -c 'dpkg -i /packages/*.deb'
 	all_active
-	for unit in auditd exporter broker; do
+	for unit in auditd exporter broker fleetd; do
 		after=$(of_unit "k2k-$unit@default.service" MainPID)
 		[[ $after -gt 0 && " $before " != *" $after "* ]] || fail "k2k-$unit was not restarted: $after is one of$before"
 	done
@@ -224,10 +227,10 @@ services() {
 
 	# removed, nothing runs; purged, nothing is enabled or masked
 	expect 0 rm -r /etc/systemd/system/k2k-registry@.service.d
-	expect 0 dpkg -r k2k-tools libk2k-registry-dev python3-k2k-registry
-	is "$(inside pgrep -f 'k2k-(auditd|exporter|broker)' || true)" ""
+	expect 0 dpkg -r k2k-fleet k2k-tools libk2k-registry-dev python3-k2k-registry
+	is "$(inside pgrep -f 'k2k-(auditd|exporter|broker|fleetd)' || true)" ""
 	is "$(inside bash -c 'ls /dev/shm | wc -l')" 2
-	expect 0 dpkg -P k2k-tools python3-k2k-registry libk2k-registry-dev libk2k-registry0
+	expect 0 dpkg -P k2k-fleet k2k-tools python3-k2k-registry libk2k-registry-dev libk2k-registry0
 	is "$(inside find /etc/systemd/system /run/systemd/system /var/lib/systemd -name 'k2k-*')" ""
 	is "$(inside systemctl list-units --no-legend --all 'k2k-*' | grep -v not-found || true)" ""
 	halt

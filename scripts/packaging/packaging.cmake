@@ -3,6 +3,7 @@
 #   libk2k-registry0      the shared library
 #   libk2k-registry-dev   header, static library, k2k-registry.pc, CMake package
 #   k2k-tools             the programs, units, sysusers.d, tmpfiles.d
+#   k2k-fleet             k2k-fleetctl, k2k-fleetd and its unit, which need libpq; only if they are built
 #   python3-k2k-registry  the library from Python
 # Files that are installed without a COMPONENT go to k2k-tools.
 set(K2K_PACKAGE_MAINTAINER "k2k-registry maintainers <maintainers@k2k-registry.invalid>" CACHE STRING
@@ -15,7 +16,13 @@ set(version ${PROJECT_VERSION}-1)
 
 # ---- changelog and copyright of each package, compressed without a time, so that the same sources make the same files
 find_program(GZIP gzip REQUIRED)
-foreach(pair IN ITEMS library:${library} dev:libk2k-registry-dev tools:k2k-tools python:python3-k2k-registry)
+set(components library dev tools python)
+set(pairs library:${library} dev:libk2k-registry-dev tools:k2k-tools python:python3-k2k-registry)
+if(TARGET k2k-fleetd)
+  list(APPEND components fleet)
+  list(APPEND pairs fleet:k2k-fleet)
+endif()
+foreach(pair IN LISTS pairs)
   string(REGEX REPLACE ":.*" "" component ${pair})
   string(REGEX REPLACE ".*:" "" package ${pair})
   file(MAKE_DIRECTORY ${made}/${package})
@@ -32,9 +39,6 @@ endif()
 # ---- units and what they need
 set(units k2k-registry@.service k2k-registry-save@.service k2k-registry-snapshot@.service k2k-registry-snapshot@.timer
   k2k-registry-apply@.service k2k-auditd@.service k2k-exporter@.service k2k-broker@.service k2k-broker@.socket)
-if(TARGET k2k-fleetd)
-  list(APPEND units k2k-fleetd@.service)
-endif()
 file(READ ${CMAKE_CURRENT_LIST_DIR}/units/hardening.conf hardening)
 string(STRIP "${hardening}" hardening)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/units/hardening.conf)
@@ -42,6 +46,10 @@ foreach(unit IN LISTS units)
   configure_file(${CMAKE_CURRENT_LIST_DIR}/units/${unit}.in ${made}/${unit} @ONLY)
   install(FILES ${made}/${unit} DESTINATION lib/systemd/system COMPONENT tools)
 endforeach()
+if(TARGET k2k-fleetd)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/units/k2k-fleetd@.service.in ${made}/k2k-fleetd@.service @ONLY)
+  install(FILES ${made}/k2k-fleetd@.service DESTINATION lib/systemd/system COMPONENT fleet)
+endif()
 list(JOIN units " " units)
 configure_file(${here}/postinst.in ${made}/postinst @ONLY)
 configure_file(${here}/postrm.in ${made}/postrm @ONLY)
@@ -70,7 +78,7 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
-set(CPACK_COMPONENTS_ALL library dev tools python)
+set(CPACK_COMPONENTS_ALL ${components})
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
@@ -103,11 +111,18 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME k2k-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
-set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nthe exporter of metrics, the keeper of the audit trail, the agent and the\nadmin tool of many hosts, and units.")
+set(CPACK_DEBIAN_TOOLS_DESCRIPTION "multi-process tenant registry for GPU brokers (programs)\n${about}\nThis package has the admin tool k2k-tenantctl, a reference broker,\nthe exporter of metrics, the keeper of the audit trail, and units.")
 # besides the libraries of its programs: what creates the accounts of its units, and what enables units
 set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), passwd, init-system-helpers (>= 1.54~)")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS systemd)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${made}/postinst ${here}/prerm ${made}/postrm)
+
+set(CPACK_DEBIAN_FLEET_PACKAGE_NAME k2k-fleet)
+set(CPACK_DEBIAN_FLEET_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_FLEET_DESCRIPTION "multi-process tenant registry for GPU brokers (many hosts)\n${about}\nThis package is for many hosts, whose definitions and bill are in a PostgreSQL\ndatabase: the admin tool k2k-fleetctl, the agent k2k-fleetd, and its unit.")
+set(CPACK_DEBIAN_FLEET_PACKAGE_DEPENDS "${library} (>= ${PROJECT_VERSION}), init-system-helpers (>= 1.54~)")
+set(CPACK_DEBIAN_FLEET_PACKAGE_RECOMMENDS "k2k-tools, systemd")
+set(CPACK_DEBIAN_FLEET_PACKAGE_CONTROL_EXTRA ${here}/fleet/postinst ${here}/fleet/prerm ${here}/fleet/postrm)
 
 set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-k2k-registry)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)

@@ -18,7 +18,7 @@
 
 /* clang-format off */
 static const char help[] =
-	"Usage: k2k-exporter [-r NAME] [--listen ADDRESS] [--max-series N]\n"
+	"Usage: k2k-exporter [-r NAME] [--listen ADDRESS] [--max-series N] [--fleet FILE]\n"
 	"\n"
 	"Serves the metrics of a registry at http://127.0.0.1:9742/metrics for Prometheus, and a\n"
 	"status page at /. It only reads, and no broker ever waits for it. If there is no registry,\n"
@@ -32,6 +32,7 @@ static const char help[] =
 	"                        other addresses by a firewall or a proxy\n"
 	"  -m, --max-series N    how many tenants (and budgets) have series of their own: 1000 unless\n"
 	"                        given; the busiest. The others are summed as tenant=\"other\"\n"
+	"      --fleet FILE      also serve what k2k-fleetd --metrics FILE writes, if it is there\n"
 	"  -h, --help            this\n"
 	"  -V, --version         the version\n"
 	"\n"
@@ -61,12 +62,15 @@ static void say(const char *text)
 		fail(10, "standard output: %s", strerror(errno));
 }
 
+enum { LONG_FLEET = 256 };
+
 static void read_options(struct serve_options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "registry", required_argument, NULL, 'r' },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "max-series", required_argument, NULL, 'm' },
+		{ "fleet", required_argument, NULL, LONG_FLEET },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -86,6 +90,7 @@ static void read_options(struct serve_options *options, int argc, char **argv)
 				fail(2, "--max-series '%.100s': %s at position %zu", optarg,
 				     fault.what, fault.position);
 			break;
+		case LONG_FLEET: options->fleet = optarg; break;
 		case 'h': say(help); exit(0);
 		case 'V':
 			say("k2k-exporter ");

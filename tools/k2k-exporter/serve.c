@@ -3,6 +3,7 @@
 #include "address.h"
 #include "body.h"
 #include "clients.h"
+#include "fleet.h"
 #include "page.h"
 #include "status.h"
 
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,8 @@ struct server {
 	struct clients clients;
 	const char *registry;
 	uint64_t max_series;
+	const char *fleet;
+	bool fleet_failed;        /* which was reported */
 	struct k2k_registry *reg; /* null: not open */
 	int code;                 /* why not; reported once */
 	struct metrics_past past;
@@ -107,20 +111,32 @@ static struct MHD_Response *give(struct server *s, struct body *body,
 	return response;
 }
 
+static int make_metrics(struct server *s)
+{
+	size_t length;
+	char *text;
+	const char *why = NULL;
+
+	if (metrics_text(s->registry, s->code ? NULL : &s->snapshot, s->max_series, &s->past, &text,
+	                 &length))
+		return -1;
+	if (s->fleet)
+		why = fleet_append(s->fleet, &text, &length);
+	if (why && !s->fleet_failed)
+		fprintf(stderr, "k2k-exporter: --fleet %s: %s\n", s->fleet, why);
+	s->fleet_failed = why != NULL;
+	return body_set(&s->metrics, text, length, "text/plain; version=0.0.4; charset=utf-8");
+}
+
 static struct MHD_Response *metrics_for(struct server *s, struct MHD_Connection *connection)
 {
 	uint64_t begun;
-	size_t length;
-	char *text;
 	int made;
 
 	refresh(s);
 	begun = clock_monotonic_ns();
 	made = !s->metrics.bytes;
-	if (made &&
-	    (metrics_text(s->registry, s->code ? NULL : &s->snapshot, s->max_series, &s->past,
-	                  &text, &length) ||
-	     body_set(&s->metrics, text, length, "text/plain; version=0.0.4; charset=utf-8")))
+	if (made && make_metrics(s))
 		return NULL;
 	return give(s, &s->metrics, connection, begun, made);
 }
@@ -221,6 +237,7 @@ struct server *serve_start(const struct serve_options *options, uint16_t *port)
 		return NULL;
 	s->registry = options->registry;
 	s->max_series = options->max_series;
+	s->fleet = options->fleet;
 	if (make_answers(s) == 0)
 		s->daemon = start_daemon(s, &options->address);
 	info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT) : NULL;

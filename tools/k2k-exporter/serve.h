@@ -21,6 +21,7 @@
 struct serve_options {
 	const char *registry;
 	uint64_t max_series;
+	const char *fleet; /* a file of k2k-fleetd --metrics, or null */
 	struct sockaddr_storage address;
 };
 

@@ -76,7 +76,7 @@ static const struct option_text budgets_options[] = {
 	{ OPT_HOSTS, 0, "hosts", NULL, VALUE_NONE, NULL, "a row for each host and run" },
 };
 static const struct option_text join_options[] = {
-	{ OPT_ROLE, 0, "role", "ROLE", VALUE_TEXT, NULL,
+	{ OPT_ROLE, 0, "role", "ROLE", VALUE_FLEET_ROLE, NULL,
 	  "the database role that the host's agent connects as; HOST if not given" },
 };
 
@@ -154,7 +154,7 @@ const struct command commands[] = {
 		.run = cmd_fleet_join,
 		.min = 1,
 		.max = 1,
-		.operands = { { VALUE_TEXT, NULL } },
+		.operands = { { VALUE_FLEET_HOST, NULL } },
 		.synopsis = "join HOST [--role ROLE]",
 		.summary = "add a host; only this role may speak for it",
 		OPTIONS(join_options),
@@ -167,7 +167,7 @@ const struct command commands[] = {
 		.name = "usage",
 		.run = cmd_fleet_usage,
 		.max = 1,
-		.operands = { { VALUE_TEXT, NULL } },
+		.operands = { { VALUE_FLEET_TENANT, NULL } },
 		.synopsis = "usage [ID] [options]",
 		.summary = "show the GPU time of the fleet by tenant and engagement",
 		OPTIONS(listing_options),
@@ -183,7 +183,7 @@ const struct command commands[] = {
 		.name = "budgets",
 		.run = cmd_fleet_budgets,
 		.max = 1,
-		.operands = { { VALUE_TEXT, NULL } },
+		.operands = { { VALUE_FLEET_TENANT, NULL } },
 		.synopsis = "budgets [ID] [--hosts] [options]",
 		.summary = "show the budgets over the fleet, and what hosts have drawn of them",
 		OPTIONS(budgets_options),
@@ -200,7 +200,7 @@ const struct command commands[] = {
 		.run = cmd_fleet_forget,
 		.min = 1,
 		.max = 1,
-		.operands = { { VALUE_TEXT, NULL } },
+		.operands = { { VALUE_FLEET_HOST, NULL } },
 		.synopsis = "forget HOST",
 		.summary = "write off what a host has drawn and not reported; others may draw it",
 		.prose =
@@ -210,6 +210,24 @@ const struct command commands[] = {
 			"printed as WRITTEN-OFF. If the host comes back, what it has used is "
 			"charged, and it returns the rest.\n",
 		.example = "forget gpu-17 -y",
+	},
+	{
+		.name = "completion",
+		.run = cmd_completion,
+		.min = 1,
+		.max = MANY,
+		.operands = { { VALUE_WORD, "bash zsh fish" }, { VALUE_NONE, NULL } },
+		.synopsis = "completion bash|zsh|fish",
+		.summary = "print a script with which the shell completes this program's words",
+		.prose = "    bash: source <(k2k-fleetctl completion bash)\n"
+			 "    zsh:  source <(k2k-fleetctl completion zsh)\n"
+			 "    fish: k2k-fleetctl completion fish | source\n"
+			 "The scripts call 'completion words -- WORD...', which prints what the "
+			 "last WORD may become: one candidate per line, followed by a tab and a "
+			 "description; the line ':files' stands for file names. It reads tenants, "
+			 "hosts and roles from the database that -d or K2K_FLEET names, and waits "
+			 "a second at most.\n",
+		.example = "completion bash",
 	},
 	{
 		.name = "help",

@@ -71,9 +71,18 @@ struct reported_usage {
 	int64_t corrected_ns;
 };
 
+/* What metrics tell, since the agent started. */
+struct counts {
+	uint64_t database_errors, registry_errors;
+	uint64_t reported_at_ns; /* of the wall clock; 0: never */
+	uint64_t unreported;     /* rows, as of the last look */
+	uint64_t drawn_ns, returned_ns;
+};
+
 struct agent {
 	const char *conninfo, *host;
 	uint64_t poll_ns, report_ns, drain_ns, chunk_ns;
+	const char *metrics; /* the file of --metrics, or null */
 	bool once;
 
 	struct ctl ctl; /* for the code that is k2k-tenantctl's */
@@ -99,6 +108,9 @@ struct agent {
 	struct chunk *chunks; /* by generation, engagement */
 	size_t chunk_count;
 	bool lowered; /* one of them is */
+
+	struct counts counts;
+	uint64_t metrics_due_ns;
 
 	char said[700]; /* the last message, so that a lasting failure is reported once */
 };
@@ -150,5 +162,13 @@ void definition_fails(struct definition *d, int code, const char *message);
 /* Sends what has changed since the last report, at least that the host is there. */
 int report(struct agent *a);
 int report_problems(struct agent *a);
+/* Counts what there is to report, for metrics. */
+void report_count(struct agent *a);
+
+/* ---- metrics.c --------------------------------------------------------------------------- */
+
+/* Writes the file, if a second has passed since it was last written. */
+void metrics_write(struct agent *a);
+void metrics_remove(const struct agent *a);
 
 #endif

@@ -189,6 +189,10 @@ static void take_drawn(struct agent *a, const PGresult *result)
 
 		if (!c)
 			continue;
+		if (drawn > c->drawn)
+			a->counts.drawn_ns += drawn - c->drawn;
+		else
+			a->counts.returned_ns += c->drawn - drawn;
 		if (drawn == c->drawn)
 			c->ask_after_ns = clock_monotonic_ns() + a->report_ns;
 		c->drawn = drawn;

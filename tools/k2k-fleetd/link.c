@@ -19,6 +19,7 @@ static char *number(char text[NUMBER_TEXT], uint64_t value)
 static int trouble(struct agent *a)
 {
 	say(a, "database: %s", a->db.message);
+	a->counts.database_errors++;
 	if (a->epoch && !strcmp(a->db.sqlstate, "K2F02"))
 		a->replaced = true;
 	return a->db.code;

@@ -33,6 +33,7 @@ static const char help[] =
 	"      --report DUR     report the use this often (10s; at most 20s)\n"
 	"      --drain DUR      how long a tenant that is removed may keep what it holds (30s)\n"
 	"      --chunk DUR      draw at least so much of a budget over the fleet at once (10s)\n"
+	"      --metrics FILE   write metrics of the agent into it, every second\n"
 	"      --timeout DUR    the longest wait for the database or the registry (5s)\n"
 	"      --once           do everything once, and end\n"
 	"  -h, --help           this\n"
@@ -68,7 +69,16 @@ bool settle_place(struct ctl *ctl)
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-enum { LONG_HOST = 256, LONG_POLL, LONG_REPORT, LONG_DRAIN, LONG_TIMEOUT, LONG_ONCE, LONG_CHUNK };
+enum {
+	LONG_HOST = 256,
+	LONG_POLL,
+	LONG_REPORT,
+	LONG_DRAIN,
+	LONG_TIMEOUT,
+	LONG_ONCE,
+	LONG_CHUNK,
+	LONG_METRICS
+};
 
 static void wrong(const char *message, const char *text)
 {
@@ -99,6 +109,7 @@ static void take_option(struct agent *a, int c)
 	case LONG_DRAIN: a->drain_ns = duration("--drain", optarg, year); break;
 	case LONG_TIMEOUT: a->ctl.timeout_ns = duration("--timeout", optarg, year); break;
 	case LONG_CHUNK: a->chunk_ns = duration("--chunk", optarg, year); break;
+	case LONG_METRICS: a->metrics = optarg; break;
 	case LONG_ONCE: a->once = true; break;
 	case 'h': printf("%s\n%s", usage, help); exit(fflush(stdout) ? EXIT_SYSTEM : 0);
 	case 'V': printf(CTL_NAME " %s\n", k2k_version()); exit(fflush(stdout) ? EXIT_SYSTEM : 0);
@@ -117,6 +128,7 @@ static void read_options(struct agent *a, int argc, char **argv)
 		{ "drain", required_argument, NULL, LONG_DRAIN },
 		{ "timeout", required_argument, NULL, LONG_TIMEOUT },
 		{ "chunk", required_argument, NULL, LONG_CHUNK },
+		{ "metrics", required_argument, NULL, LONG_METRICS },
 		{ "once", no_argument, NULL, LONG_ONCE },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -179,6 +191,7 @@ static int registry_open(struct agent *a)
 	if (code) {
 		const struct k2k_error_detail *detail = k2k_error_detail();
 
+		a->counts.registry_errors++;
 		say(a, "registry '%s': %s", a->ctl.registry,
 		    detail->code == code && detail->text[0] ? detail->text : k2k_strerror(code));
 	}
@@ -189,6 +202,7 @@ static int registry_open(struct agent *a)
 
 struct due {
 	uint64_t report_ns, check_ns;
+	uint64_t count_ns; /* of what there is to report, while it can't be */
 };
 
 static int pass(struct agent *a, struct due *due)
@@ -250,10 +264,23 @@ static int exit_code_of(const struct agent *a, int code)
 	                                                        : EXIT_SYSTEM;
 }
 
+static void tell(struct agent *a, struct due *due, int code)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (!a->metrics)
+		return;
+	if (code && a->reg && now >= due->count_ns) {
+		report_count(a);
+		due->count_ns = now + a->report_ns;
+	}
+	metrics_write(a);
+}
+
 static int run(struct agent *a, const sigset_t *signals)
 {
 	uint64_t pause = a->poll_ns;
-	struct due due = { 0, 0 };
+	struct due due = { 0, 0, 0 };
 	bool ready = false;
 	int code;
 
@@ -261,6 +288,7 @@ static int run(struct agent *a, const sigset_t *signals)
 		code = pass(a, &due);
 		if (code && !a->db.conn)
 			link_close(a);
+		tell(a, &due, code);
 		if (!ready && !a->once)
 			notify("READY=1");
 		ready = true;
@@ -275,6 +303,7 @@ static int run(struct agent *a, const sigset_t *signals)
 	notify("STOPPING=1");
 	if (a->reg && a->epoch)
 		report(a);
+	metrics_remove(a);
 	return EXIT_DONE;
 }
 

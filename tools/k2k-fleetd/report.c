@@ -6,6 +6,7 @@
  * remembers what was acknowledged, and sends what differs from that.
  */
 #include "agent.h"
+#include "common/clock.h"
 #include "k2k-tenantctl/tenants.h"
 
 #include <inttypes.h>
@@ -161,6 +162,30 @@ static int send(struct agent *a, const struct look *l)
 	return code;
 }
 
+static uint64_t count_unknown(const struct agent *a, const struct look *l)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < l->tenant_count; i++)
+		count += !is_known(&l->tenants[i], a->tenants, a->tenant_count, sizeof(*l->tenants),
+		                   by_generation);
+	for (size_t i = 0; i < l->usage_count; i++)
+		count += !is_known(&l->usage[i], a->usage, a->usage_count, sizeof(*l->usage),
+		                   by_engagement);
+	return count;
+}
+
+void report_count(struct agent *a)
+{
+	struct look l;
+
+	if (look(a, &l))
+		return;
+	a->counts.unreported = count_unknown(a, &l);
+	free(l.tenants);
+	free(l.usage);
+}
+
 int report(struct agent *a)
 {
 	struct look l;
@@ -168,6 +193,8 @@ int report(struct agent *a)
 
 	if (code)
 		return code;
+	if (a->metrics)
+		a->counts.unreported = count_unknown(a, &l);
 	code = send(a, &l);
 	if (code) {
 		free(l.tenants);
@@ -180,6 +207,8 @@ int report(struct agent *a)
 	a->tenant_count = l.tenant_count;
 	a->usage = l.usage;
 	a->usage_count = l.usage_count;
+	a->counts.unreported = 0;
+	a->counts.reported_at_ns = clock_wall_ns();
 	return 0;
 }
 

@@ -29,6 +29,10 @@ enum value_kind {
 	VALUE_GROUP,
 	VALUE_USER,
 	VALUE_COMMAND,
+	/* of k2k-fleetctl, in the database */
+	VALUE_FLEET_TENANT,
+	VALUE_FLEET_HOST,
+	VALUE_FLEET_ROLE,
 	VALUE_KINDS
 };
 

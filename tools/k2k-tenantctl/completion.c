@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * completion: prints the scripts, and answers their question: what may the last word of a command
- * line become? Commands and options come from the table of commands. Ids and names come from the
- * registry, which is opened as an observer without waiting.
+ * line become? Commands and options come from the table of commands, ids and names from the
+ * registry or from the fleet's database (offer_known).
  */
+#include "completion.h"
 #include "commands.h"
 #include "completion_scripts.h"
-#include "registries.h"
-#include "command_table.h"
-#include "common/units.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -16,22 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct line {
-	const char *registry;
-	const char *first;                 /* the command's first word, or null */
-	const struct command *command;     /* null until all its words were read */
-	const struct option_text *waiting; /* the option whose argument comes next */
-	bool unknown;                      /* there is no such command */
-	bool dashes;                       /* -- was read */
-	char **operands;                   /* of the command */
-	size_t operand_count;
-};
-
-/*
- * Prints `word` as a candidate if it begins with `typed`. `before` is the part of the user's word
- * in front of `typed`, which stays.
- */
-static void offer(const char *typed, const char *before, const char *word, const char *text)
+void offer(const char *typed, const char *before, const char *word, const char *text)
 {
 	if (strncmp(word, typed, strlen(typed)))
 		return;
@@ -44,30 +27,7 @@ static void offer(const char *typed, const char *before, const char *word, const
 	putchar('\n');
 }
 
-/* ---- values ------------------------------------------------------------------ */
-
-static int compare_numbers(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The registry that the line names; null if it can't be read. */
-static struct k2k_registry *open_to_complete(const struct line *l)
-{
-	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
-	struct k2k_registry *reg;
-
-	options.flags = K2K_OPEN_TIMEOUT;
-	options.actor = CTL_NAME;
-	if (!good_registry_name(l->registry) ||
-	    k2k_registry_open(l->registry, K2K_ROLE_OBSERVER, &options, &reg))
-		return NULL;
-	return reg;
-}
-
-static bool is_named(const struct line *l, const char *word)
+bool is_named(const struct line *l, const char *word)
 {
 	for (size_t i = 0; i < l->operand_count; i++)
 		if (!strcmp(l->operands[i], word))
@@ -75,120 +35,7 @@ static bool is_named(const struct line *l, const char *word)
 	return false;
 }
 
-/* A shell would take other names apart, or expand them: they have to be typed. */
-static bool is_plain(const char *name)
-{
-	for (; *name; name++)
-		if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-		      (*name >= '0' && *name <= '9') || strchr("._+-", *name) ||
-		      (unsigned char)*name >= 0x80))
-			return false;
-	return true;
-}
-
-/* An id, with the name as its description; and then the name, with the id. */
-struct named_tenant {
-	char id[UNITS_TEXT], at_name[1 + K2K_TENANT_NAME_MAX + 1]; /* "@vision-team", or "" */
-};
-
-static struct named_tenant *read_tenants(struct k2k_registry *reg, size_t *count)
-{
-	struct named_tenant *tenants;
-	uint64_t *ids;
-	void *list;
-
-	*count = 0;
-	if (fetch_list(reg, LIST_TENANT_IDS, K2K_TENANT_UNSPECIFIED, &list, count)) {
-		*count = 0;
-		return NULL;
-	}
-	ids = list;
-	qsort(ids, *count, sizeof(*ids), compare_numbers);
-	tenants = check_memory(calloc(*count + 1, sizeof(*tenants)));
-	for (size_t i = 0; i < *count; i++) {
-		struct k2k_tenant_info info = { .size = sizeof(info) };
-
-		units_print_number(tenants[i].id, ids[i]);
-		/* without a name if it is gone meanwhile, and also if its counts are damaged */
-		if (!k2k_tenant_get(reg, ids[i], &info) && info.name[0])
-			snprintf(tenants[i].at_name, sizeof(tenants[i].at_name), "@%s", info.name);
-	}
-	free(ids);
-	return tenants;
-}
-
-static void offer_tenants(const struct line *l, const char *typed, const char *before)
-{
-	struct k2k_registry *reg = open_to_complete(l);
-	struct named_tenant *tenants;
-	char text[16 + UNITS_TEXT];
-	size_t count;
-
-	if (!reg)
-		return;
-	tenants = read_tenants(reg, &count);
-	k2k_registry_close(&reg);
-	for (size_t i = 0; i < count; i++)
-		if (is_named(l, tenants[i].id) ||
-		    (tenants[i].at_name[0] && is_named(l, tenants[i].at_name)))
-			tenants[i].id[0] = 0;
-	for (size_t i = 0; i < count; i++)
-		if (tenants[i].id[0])
-			offer(typed, before, tenants[i].id,
-			      tenants[i].at_name[0] ? tenants[i].at_name + 1 : NULL);
-	for (size_t i = 0; i < count; i++) {
-		if (!tenants[i].id[0] || !tenants[i].at_name[0] ||
-		    !is_plain(tenants[i].at_name + 1))
-			continue;
-		snprintf(text, sizeof(text), "tenant %s", tenants[i].id);
-		offer(typed, before, tenants[i].at_name, text);
-	}
-	free(tenants);
-}
-
-/* Those of the tenant on the line. */
-static void offer_engagements(const struct line *l, const char *typed, const char *before)
-{
-	struct k2k_registry *reg = l->operand_count ? open_to_complete(l) : NULL;
-	k2k_tenant_id tenant = K2K_TENANT_UNSPECIFIED;
-	struct k2k_usage_info *usage = NULL;
-	struct units_fault fault;
-	char text[UNITS_TEXT];
-	uint64_t *ids;
-	size_t count = 0;
-	void *list;
-
-	if (!reg)
-		return;
-	if (l->operands[0][0] == '@' ? k2k_tenant_find_name(reg, l->operands[0] + 1, &tenant)
-	                             : units_parse_id(l->operands[0], &tenant, &fault))
-		tenant = K2K_TENANT_UNSPECIFIED;
-	if (tenant && !fetch_list(reg, LIST_USAGE, tenant, &list, &count))
-		usage = list;
-	else
-		count = 0;
-	k2k_registry_close(&reg);
-	ids = check_memory(calloc(count + 1, sizeof(*ids)));
-	for (size_t i = 0; i < count; i++)
-		ids[i] = usage[i].engagement_id;
-	free(usage);
-	qsort(ids, count, sizeof(*ids), compare_numbers);
-	for (size_t i = 0; i < count; i++) {
-		units_print_number(text, ids[i]);
-		offer(typed, before, text, NULL);
-	}
-	free(ids);
-}
-
-static void offer_registries(const char *typed, const char *before)
-{
-	size_t count;
-	struct registry_name *names = registry_names(&count);
-
-	for (size_t i = 0; i < count; i++)
-		offer(typed, before, names[i].name, NULL);
-	free(names);
-}
+/* ---- values ------------------------------------------------------------------ */
 
 static void offer_groups(const char *typed, const char *before)
 {
@@ -268,9 +115,6 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 {
 	offer_words(words, typed, before);
 	switch (kind) {
-	case VALUE_TENANT: offer_tenants(l, typed, before); break;
-	case VALUE_ENGAGEMENT: offer_engagements(l, typed, before); break;
-	case VALUE_REGISTRY: offer_registries(typed, before); break;
 	case VALUE_GROUP: offer_groups(typed, before); break;
 	case VALUE_USER: offer_users(typed, before); break;
 	case VALUE_COMMAND:
@@ -279,7 +123,7 @@ static void offer_values(const struct line *l, enum value_kind kind, const char 
 		break;
 	case VALUE_COLUMN: offer_columns(l, typed, before); break;
 	case VALUE_FILE: puts(":files"); break;
-	default: break;
+	default: offer_known(l, kind, typed, before); break;
 	}
 }
 
@@ -352,6 +196,11 @@ static const struct command *command_called(const char *first, const char *secon
 
 /* ---- the line -------------------------------------------------------------------- */
 
+static bool names_place(const struct option_text *o)
+{
+	return o->id == OPT_REGISTRY || o->id == OPT_DATABASE;
+}
+
 static void take_option(struct line *l, const char *word)
 {
 	const char *value;
@@ -362,16 +211,16 @@ static void take_option(struct line *l, const char *word)
 		l->waiting = o && o->argument ? o : NULL;
 	} else if (o && word[1] != '-' && !*value) {
 		l->waiting = o;
-	} else if (o && o->id == OPT_REGISTRY) {
-		l->registry = value;
+	} else if (o && names_place(o)) {
+		l->place = value;
 	}
 }
 
 static void take_word(struct line *l, char *word)
 {
 	if (l->waiting) {
-		if (l->waiting->id == OPT_REGISTRY)
-			l->registry = word;
+		if (names_place(l->waiting))
+			l->place = word;
 		l->waiting = NULL;
 	} else if (!l->dashes && !strcmp(word, "--")) {
 		l->dashes = true;
@@ -424,7 +273,7 @@ static void offer_word(const struct line *l, const char *typed)
 
 static void offer_last(struct ctl *ctl, char **words, size_t count)
 {
-	struct line l = { .registry = ctl->registry };
+	struct line l = { .place = ctl->registry };
 
 	l.operands = check_memory(calloc(count, sizeof(*l.operands)));
 	for (size_t i = 0; i + 1 < count; i++)
@@ -435,7 +284,7 @@ static void offer_last(struct ctl *ctl, char **words, size_t count)
 
 int cmd_completion(struct ctl *ctl)
 {
-	const char *what = ctl->arguments[0], *script = completion_script(what);
+	const char *what = ctl->arguments[0];
 
 	if (!strcmp(what, "words")) {
 		if (ctl->argument_count < 2)
@@ -444,12 +293,12 @@ int cmd_completion(struct ctl *ctl)
 		offer_last(ctl, ctl->arguments + 1, ctl->argument_count - 1);
 		return EXIT_DONE;
 	}
-	if (!script)
+	if (!completion_is_for(what))
 		return fail_usage(
 			ctl, "completion '%.100s': no such shell; it is bash, zsh or fish", what);
 	if (ctl->argument_count > 1)
 		return fail_usage(ctl, "completion: too many arguments; see '" CTL_NAME
 		                       " completion --help'");
-	fputs(script, stdout);
+	completion_print(stdout, what, CTL_NAME);
 	return EXIT_DONE;
 }

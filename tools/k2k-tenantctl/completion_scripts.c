@@ -4,12 +4,14 @@
 #include <string.h>
 
 /*
+ * @PROGRAM@ and @FUNCTION@ stand for the program's name, and for the same with underscores.
+ *
  * Readline splits words at = and at :. The script joins them for the program, and removes from each
  * candidate the part that readline already has.
  */
 static const char bash[] =
-	"# bash completion for k2k-tenantctl, by `k2k-tenantctl completion bash`\n"
-	"_k2k_tenantctl()\n"
+	"# bash completion for @PROGRAM@, by `@PROGRAM@ completion bash`\n"
+	"_@FUNCTION@()\n"
 	"{\n"
 	"\tlocal -a words lines\n"
 	"\tlocal i word line joins= kept\n"
@@ -41,12 +43,12 @@ static const char bash[] =
 	"}\n"
 	"# a tenant's name begins with @, where readline would begin another word, a host's name\n"
 	"COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}\n"
-	"complete -o nosort -F _k2k_tenantctl k2k-tenantctl\n";
+	"complete -o nosort -F _@FUNCTION@ @PROGRAM@\n";
 
 static const char zsh[] =
-	"#compdef k2k-tenantctl\n"
-	"# zsh completion for k2k-tenantctl, by `k2k-tenantctl completion zsh`\n"
-	"_k2k-tenantctl()\n"
+	"#compdef @PROGRAM@\n"
+	"# zsh completion for @PROGRAM@, by `@PROGRAM@ completion zsh`\n"
+	"_@PROGRAM@()\n"
 	"{\n"
 	"\tlocal -a lines plain described\n"
 	"\tlocal line files=\n"
@@ -60,7 +62,7 @@ static const char zsh[] =
 	"\t\t*) plain+=(\"$line\") ;;\n"
 	"\t\tesac\n"
 	"\tdone\n"
-	"\t(($#described)) && _describe -V 'k2k-tenantctl' described\n"
+	"\t(($#described)) && _describe -V '@PROGRAM@' described\n"
 	"\t(($#plain)) && compadd -V values -a -- plain\n"
 	"\tif [[ -n $files ]]; then\n"
 	"\t\tcompset -P '--*='\n"
@@ -68,15 +70,15 @@ static const char zsh[] =
 	"\tfi\n"
 	"}\n"
 	"# if zsh loads it by name, complete at once; if it is sourced, register it\n"
-	"if [[ ${funcstack[1]} == _k2k-tenantctl ]]; then\n"
-	"\t_k2k-tenantctl \"$@\"\n"
+	"if [[ ${funcstack[1]} == _@PROGRAM@ ]]; then\n"
+	"\t_@PROGRAM@ \"$@\"\n"
 	"else\n"
-	"\tcompdef _k2k-tenantctl k2k-tenantctl\n"
+	"\tcompdef _@PROGRAM@ @PROGRAM@\n"
 	"fi\n";
 
 static const char fish[] =
-	"# fish completion for k2k-tenantctl, by `k2k-tenantctl completion fish`\n"
-	"function __k2k_tenantctl_complete\n"
+	"# fish completion for @PROGRAM@, by `@PROGRAM@ completion fish`\n"
+	"function __@FUNCTION@_complete\n"
 	"\tset -l words (commandline -opc)\n"
 	"\tset -l current (commandline -ct)\n"
 	"\ttest -n \"$current\"; or set current ''\n"
@@ -97,12 +99,42 @@ static const char fish[] =
 	"\t\tend\n"
 	"\tend\n"
 	"end\n"
-	"complete -c k2k-tenantctl -f -k -a '(__k2k_tenantctl_complete)'\n";
+	"complete -c @PROGRAM@ -f -k -a '(__@FUNCTION@_complete)'\n";
 
-const char *completion_script(const char *shell)
+static const char *script_of(const char *shell)
 {
 	return !strcmp(shell, "bash")   ? bash
 	       : !strcmp(shell, "zsh")  ? zsh
 	       : !strcmp(shell, "fish") ? fish
 	                                : NULL;
+}
+
+bool completion_is_for(const char *shell)
+{
+	return script_of(shell) != NULL;
+}
+
+static void print_function(FILE *f, const char *program)
+{
+	for (; *program; program++)
+		putc(*program == '-' ? '_' : *program, f);
+}
+
+void completion_print(FILE *f, const char *shell, const char *program)
+{
+	const char *text = script_of(shell), *at;
+
+	for (; (at = strchr(text, '@')) != NULL; text = at) {
+		fwrite(text, 1, (size_t)(at - text), f);
+		if (!strncmp(at, "@PROGRAM@", 9)) {
+			fputs(program, f);
+			at += 9;
+		} else if (!strncmp(at, "@FUNCTION@", 10)) {
+			print_function(f, program);
+			at += 10;
+		} else {
+			putc(*at++, f);
+		}
+	}
+	fputs(text, f);
 }

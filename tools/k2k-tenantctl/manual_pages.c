@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * k2k-tenantctl-pages DIR VERSION: run by the build and not installed. Writes the manual pages of
- * k2k-tenantctl and of its commands as scdoc into DIR, and the completion scripts. It links only
- * the tables of commands and columns.
+ * k2k-tenantctl and of its commands as scdoc into DIR, and the completion scripts, k2k-fleetctl's
+ * too. It links only the tables of commands and columns.
  */
 #include "completion_scripts.h"
 #include "command_table.h"
@@ -341,11 +341,11 @@ static void command_page(const struct command *c, size_t count, const char *vers
 	end_file(f);
 }
 
-static void script(const char *shell, const char *name)
+static void script(const char *shell, const char *program, const char *name)
 {
 	FILE *f = begin_file(name);
 
-	fputs(completion_script(shell), f);
+	completion_print(f, shell, program);
 	end_file(f);
 }
 
@@ -362,8 +362,11 @@ int main(int argc, char **argv)
 			;
 		command_page(&commands[i], next - i, argv[2]);
 	}
-	script("bash", CTL_NAME ".bash");
-	script("zsh", "_" CTL_NAME);
-	script("fish", CTL_NAME ".fish");
+	script("bash", CTL_NAME, CTL_NAME ".bash");
+	script("zsh", CTL_NAME, "_" CTL_NAME);
+	script("fish", CTL_NAME, CTL_NAME ".fish");
+	script("bash", "k2k-fleetctl", "k2k-fleetctl.bash");
+	script("zsh", "k2k-fleetctl", "_k2k-fleetctl");
+	script("fish", "k2k-fleetctl", "k2k-fleetctl.fish");
 	return 0;
 }
