@@ -184,7 +184,7 @@ static void loop_route(void *state, uint64_t calls)
 	}
 }
 
-/* ---- the case --------------------------------------------------------------------------------- */
+/* ---- the case -------------------------------------------------------------------------------- */
 
 /* Each in a database of the server. */
 static struct named {
