@@ -50,8 +50,13 @@ rows() {
 	echo track_new kernel_1 kernel_8 kernel_8_holding memory_1 memory_8_holding reserve_1 reserve_8_holding register register_in_batch update deregister register_10k \
 		engagement_10k load_admit_p50 load_admit_p99 load_admit_p999 reuse_p50 reuse_p99 reuse_p999 load_messages \
 		attach_1 attach_2 attach_4 attach_8 attach_16 attach_32 attach_64 attach_64_all memory_tenant \
-		memory_engagement list_json_10k list_csv_10k list_table_10k
+		memory_engagement memory_name list_json_10k list_csv_10k list_table_10k
+	for where in hot_1k random_1k hot_10k random_10k; do
+		echo "name_$where route_$where hash_table_name_$where hash_table_route_$where"
+		! has_redis || echo "redis_name_$where redis_route_$where"
+	done
 }
+has_redis() { command -v redis-server redis-check-rdb >/dev/null; }
 
 bench_measures_every_row_and_says_so_in_json() {
 	local missing
@@ -74,9 +79,9 @@ bench_measures_every_row_and_says_so_in_json() {
 	jq_true '.results | all((.against == null) == (.ratio == null) and (.ratio == null or .ratio > 0))'
 	# `met` follows from the figures, and only where there is a target
 	jq_true '.results | all((.target == null) == (.met == null) and (.target == null) == (.goal == null))'
-	jq_true '[.results[] | select(.goal == "ratio at most")] | length == 10 and all(.met == (.ratio <= .target))'
+	jq_true '[.results[] | select(.goal == "ratio at most")] | length == 11 and all(.met == (.ratio <= .target))'
 	jq_true '[.results[] | select(.goal == "ratio at least")] | length == 2 and all(.met == (.ratio >= .target))'
-	jq_true '[.results[] | select(.goal == "value at most")] | length == 5 and all(.met == (.value <= .target))'
+	jq_true '[.results[] | select(.goal == "value at most")] | length == 6 and all(.met == (.value <= .target))'
 	# a ratio is that of the figures beside it; two_apart brings its own
 	jq_true '.floors.fetch_add_ns as $one | [.results[] | select(.against == "fetch_add")] | length > 20 and
 		all((.ratio - .ns / $one | fabs) <= 0.01 * .ratio + 0.01)'
@@ -89,7 +94,7 @@ bench_says_the_same_in_a_table() {
 	"$BENCH" --quick --only memory_ --rounds 1 >"$DIR/out" 2>"$DIR/err" || fail "exit code $?: $(<"$DIR/err")"
 	grep -qE '^memory_engagement +[0-9.]+ B .*<= 72.0 B +(NOT MET|met) ' "$DIR/out" || fail "$(<"$DIR/out")"
 	grep -qE '^fetch_add +[0-9.]+ ns ' "$DIR/out" || fail "no floor: $(<"$DIR/out")"
-	grep -qE '^[0-9]+ of 2 targets met$' "$DIR/out" || fail "no sum: $(<"$DIR/out")"
+	grep -qE '^[0-9]+ of 3 targets met$' "$DIR/out" || fail "no sum: $(<"$DIR/out")"
 	! grep -qE '^admit_hot ' "$DIR/out" || fail "--only leaves rows: $(<"$DIR/out")"
 }
 
@@ -105,6 +110,7 @@ bench_tells_wrong_usage_before_it_measures() {
 	done
 	refuses "no row's name contains it;" --only nothing_of_this_name
 	refuses "no row's name contains it without --big" --only random_1m
+	PATH=/nowhere refuses "no row's name contains it without redis-server or redis-check-rdb in PATH" --only redis_
 	"$BENCH" --help >"$DIR/out" 2>&1 || fail "--help: $?"
 	local option
 	for option in --quick --big --only --rounds --json 'Exit codes'; do

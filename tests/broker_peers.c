@@ -143,6 +143,65 @@ TEST(a_full_socket_is_answered_queue_full_and_what_was_passed_on_arrives)
 	tear_down_two();
 }
 
+enum { FLOOD = 2000 };
+
+struct flood {
+	int answers, forwarded, full, delivered;
+};
+
+/* In one piece: its socket has room for that though the broker is stopped. */
+static void flood(const struct place *from, const char *line)
+{
+	static char block[FLOOD * 64];
+	size_t size = 0;
+
+	for (int i = 0; i < FLOOD; i++)
+		size += (size_t)snprintf(block + size, sizeof block - size, "%s\n", line);
+	send_all(from->client, block, size);
+}
+
+static void take_line(const struct place *place, struct flood *flood)
+{
+	const char *line = next_line(place->client);
+
+	assert_true(line);
+	if (strncmp(line, "{\"deliver\"", 10) == 0) {
+		flood->delivered++;
+		return;
+	}
+	flood->answers++;
+	flood->forwarded += strstr(line, "\"FORWARDED\"") != NULL;
+	flood->full += strstr(line, "\"QUEUE_FULL\"") != NULL;
+	assert_int_equal(flood->forwarded + flood->full, flood->answers);
+}
+
+/* Each has more to say than the other's socket holds: neither waits for the other. */
+TEST(two_brokers_that_flood_each_other_answer_each_line)
+{
+	struct flood at_one = { 0 }, at_two = { 0 };
+
+	set_up_a_and_b(K2K_UNLIMITED);
+	halt(&one);
+	halt(&two);
+	flood(&one, SEND);
+	flood(&two, "{\"send\":\"b\",\"to\":\"a\",\"gpu_ns\":1}");
+	go_on(&one);
+	go_on(&two);
+	while (at_one.answers < FLOOD)
+		take_line(&one, &at_one);
+	while (at_two.answers < FLOOD)
+		take_line(&two, &at_two);
+	while (at_one.delivered < at_two.forwarded)
+		take_line(&one, &at_one);
+	while (at_two.delivered < at_one.forwarded)
+		take_line(&two, &at_two);
+	/* the first one of set_up_a_and_b() */
+	assert_int_equal(received(&one, "\"delivered\":\""), at_two.forwarded);
+	assert_int_equal(received(&two, "\"delivered\":\""), at_one.forwarded + 1);
+	assert_int_equal(info_of(42).admitted_total, 2 * FLOOD + 1);
+	tear_down_two();
+}
+
 TEST(the_kernels_of_a_killed_broker_are_not_found_and_its_socket_goes_with_the_next_start)
 {
 	set_up_a_and_b(1000);

@@ -12,7 +12,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT K2K_SANITIZE)
   # Not killed, but interrupted after each instruction. That is some 100,000 changes between two
   # processes, each of which waits for a processor if the machine is loaded.
   foreach(program IN ITEMS process_torn process_between process_between_calls process_between_modes
-      process_between_leases process_between_reserve process_between_trail process_between_hot)
+      process_between_leases process_between_reserve process_between_trail process_between_hot process_between_kernels)
     k2k_test(NAME ${program} SOURCES ${CMAKE_CURRENT_LIST_DIR}/${program}.c LABEL process TIMEOUT 1200
       ENVIRONMENT K2K_TEST_TIMEOUT=600)
     set_tests_properties(${program} PROPERTIES COST 30)

@@ -85,6 +85,7 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...)
 	X(get) X(is_registered) X(ids) X(info) X(budget_list) X(broker_list) X(lease_list) \
 	X(usage_list) X(engagement) X(engagement_for) X(quota_check) X(admit) X(record) \
 	X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) X(audit_read) \
+	X(kernel_find) X(kernel_list) X(kernel_add) X(kernel_remove) \
 	X(audit_stats) X(audit_follower_list) X(open_observer) X(open_broker) X(open_admin)
 #define AS_ENUM(name) CALL_##name,
 #define AS_TEXT(name) #name,
@@ -237,6 +238,7 @@ static uint64_t ask_all(struct k2k_registry *reg)
 	static k2k_tenant_id ids[64];
 	const struct k2k_sizes *sizes = &reg->map.sizes;
 	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_kernel_info kernel = K2K_KERNEL_INFO_INIT;
 	uint64_t ns = 0;
 	size_t count = 0;
 	int code;
@@ -262,6 +264,12 @@ static uint64_t ask_all(struct k2k_registry *reg)
 	code = ASK(engagement, k2k_usage_engagement(reg, damage_tag, &ns));
 	DIGEST(code);
 	DIGEST(ns);
+	if (ASK(kernel_find, k2k_kernel_find(reg, "a", &kernel), K2K_ENOKERNEL) == 0 &&
+	    strcmp(kernel.name, "a") != 0)
+		wrong("answered kernel %.64s for a", kernel.name);
+	if (ASK(kernel_list, k2k_kernel_list(reg, 0, NULL, 0, &count)) == 0 &&
+	    count > sizes->kernels)
+		wrong("%zu kernels, of at most %u", count, sizes->kernels);
 	/* these two tell of numbers for people, too: no part of the digest */
 	brokers[0].size = sizeof *brokers;
 	brokers[0].flags = 0;
@@ -295,6 +303,9 @@ static void send_all(struct k2k_registry *reg)
 	    K2K_EFULL, K2K_EBUSY, K2K_ESUSPENDED);
 	ASK(release, k2k_gpu_memory_release_id(reg, 1, 10), K2K_ENOTENANT, K2K_ENOTHELD);
 	ASK(cross_tenant, k2k_audit_cross_tenant(reg, 1, 2, "x", "y", damage_tag));
+	ASK(kernel_add, k2k_kernel_add(reg, "c", 4, damage_tag, NULL, NULL), K2K_EEXIST,
+	    K2K_ENOTENANT, K2K_EKERNELS, K2K_EFULL, K2K_EBUSY, K2K_ESUSPENDED);
+	ASK(kernel_remove, k2k_kernel_remove(reg, "c"), K2K_ENOKERNEL, K2K_ENOTHELD);
 }
 
 /* Whether it found something. */

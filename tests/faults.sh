@@ -33,7 +33,7 @@ notices() {
 notices 'rate-window-steps-back: no longer applies'    's/origin > view->time/origin >= view->time/'         lib/rate.c
 notices "rate-window-steps-back: no 'Found-by:'"       '/^Found-by:/,/^$/d'                          tests/faults/rate-window-steps-back.patch
 notices "rate-window-steps-back: 'Because:' means nothing" 's/^Violates:/Because: no\nViolates:/'    tests/faults/rate-window-steps-back.patch
-notices 'which is not in lib/'                         's,^+++ b/lib/,+++ b/tools/,'                 tests/faults/rate-window-steps-back.patch
+notices 'which is not in lib/ or tools/k2k-broker/'    's,^+++ b/lib/,+++ b/tools/,'                 tests/faults/rate-window-steps-back.patch
 fault=hot-version-ignored
 notices 'unit_hot/no_such: there is no such case'      's,unit_hot/.*,unit_hot/no_such,'             tests/faults/hot-version-ignored.patch
 # A fault that only removes lines: if they are gone or changed, its reverse would still apply.

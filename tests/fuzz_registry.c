@@ -164,6 +164,8 @@ static void read_all(struct k2k_registry *reg)
 	struct k2k_audit_stats stats = { .size = sizeof stats };
 	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
 	struct k2k_audit_record events[8] = { { .size = sizeof events[0] } };
+	static struct k2k_kernel_info kernels[8] = { K2K_KERNEL_INFO_INIT };
+	struct k2k_kernel_info kernel = K2K_KERNEL_INFO_INIT;
 	k2k_tenant_id ids[8] = { 0 };
 	size_t count = 0;
 	uint64_t ns;
@@ -185,6 +187,13 @@ static void read_all(struct k2k_registry *reg)
 	ASK(k2k_lease_list(reg, 1, leases, 8, &count));
 	ASK(k2k_usage_list(reg, 0, usage, 8, &count));
 	ASK(k2k_usage_engagement(reg, damage_tag, &ns));
+	if (ASK(k2k_kernel_find(reg, "a", &kernel)) == 0 && strcmp(kernel.name, "a") != 0)
+		broken("asked for kernel a, got %s", kernel.name);
+	if (ASK(k2k_kernel_list(reg, 0, kernels, 8, &count)) == 0 && count > reg->map.sizes.kernels)
+		broken("%zu kernels", count);
+	for (size_t i = 0; i < 8 && i < count; i++)
+		if (!memchr(kernels[i].name, 0, sizeof kernels[i].name))
+			broken("a kernel's name has no end");
 	ASK(k2k_broker_list(reg, brokers, 8, &count));
 	ASK(k2k_registry_info(reg, &info));
 	ASK(k2k_audit_stats(reg, &stats));
@@ -199,6 +208,19 @@ static void check(struct k2k_registry *reg)
 
 	findings[0].size = sizeof findings[0];
 	ASK(k2k_registry_check(reg, findings, 4, &count));
+}
+
+static void add_kernels(struct k2k_registry *reg)
+{
+	struct k2k_kernel_info kernel = K2K_KERNEL_INFO_INIT;
+
+	for (k2k_tenant_id id = 1; id <= 4; id++) {
+		ASK(k2k_kernel_add(reg, "a", id, damage_tag, NULL, NULL));
+		ASK(k2k_kernel_add(reg, "new", id, damage_tag, NULL, NULL));
+		ASK(k2k_kernel_find(reg, "new", &kernel));
+	}
+	ASK(k2k_kernel_remove(reg, "a"));
+	ASK(k2k_kernel_remove(reg, "new"));
 }
 
 static void send_all(struct k2k_registry *reg)
@@ -223,6 +245,7 @@ static void send_all(struct k2k_registry *reg)
 			ASK(k2k_gpu_memory_release(reg, &memory));
 		ASK(k2k_kernel_release_id(reg, id));
 	}
+	add_kernels(reg);
 	ASK(k2k_audit_cross_tenant(reg, 1, 2, "x", "y", damage_tag));
 }
 

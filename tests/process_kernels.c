@@ -91,6 +91,33 @@ TEST(a_message_to_a_kernel_of_another_process_stays_within_its_tenant)
 	close_and_destroy(name, &admin);
 }
 
+/* Its broker's slot says "alive" until the death is reported. */
+TEST(a_message_to_a_kernel_whose_broker_has_just_died_crosses_nobody)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_registry *admin, *mine;
+	const char *name = small_registry(4, &admin);
+	struct k2k_route out;
+	pid_t owner;
+
+	register_tenant(admin, TENANT, 100, 2);
+	register_tenant(admin, OTHER, 100, 2);
+	mine = open_as(name, K2K_ROLE_BROKER);
+	assert_int_equal(add(mine, "mine", TENANT), 0);
+	for (int i = 1; i <= 3; i++) {
+		owner = owner_of(name, "theirs", OTHER);
+		assert_int_equal(route(mine, "mine", "theirs", &out), K2K_ECROSSTENANT);
+		assert_int_equal(kill(owner, SIGKILL), 0);
+		assert_int_equal(waitpid(owner, NULL, 0), owner);
+		assert_int_equal(route(mine, "mine", "theirs", &out), 0);
+		assert_int_equal(out.flags, K2K_ROUTE_SOURCE);
+		assert_int_equal(k2k_registry_info(admin, &info), 0);
+		assert_int_equal(info.cross_tenant_total, i);
+	}
+	assert_int_equal(k2k_registry_close(&mine), 0);
+	close_and_destroy(name, &admin);
+}
+
 TEST(a_kernel_that_moves_is_never_seen_under_both_tenants_or_none)
 {
 	atomic_int *over = shared_bytes(sizeof(*over));

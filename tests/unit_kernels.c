@@ -272,6 +272,46 @@ TEST(many_names_come_and_go_in_few_buckets)
 	fixture_close(&f);
 }
 
+/* One word of the name is minus that of the key, so that its neighbour counts for nothing. */
+static bool choose_name(char name[17], char last)
+{
+	const uint64_t word = -f.broker->map.defs->kernel_key[0];
+
+	memset(name, 0, 17);
+	memcpy(name, &word, sizeof(word));
+	name[8] = last;
+	return strlen(name) == 9;
+}
+
+TEST(names_whose_hashes_are_equal_by_choice_are_told_apart)
+{
+	struct k2k_kernel_info info = K2K_KERNEL_INFO_INIT;
+	struct k2k_kernel_name one, two;
+	char a[17], b[17];
+
+	/* of some keys no name can be made */
+	for (open_with(0, 0); !choose_name(a, 'a') || !choose_name(b, 'b'); open_with(0, 0))
+		fixture_close(&f);
+	register_kernels(TENANT, 4);
+	register_kernels(OTHER, 4);
+	assert_true(k2k_kernel_name(&f.broker->map, a, &one));
+	assert_true(k2k_kernel_name(&f.broker->map, b, &two));
+	assert_int_equal(one.key.gen, two.key.gen);
+	assert_int_equal(one.key.key, two.key.key);
+	assert_int_equal(add(f.broker, a, TENANT), 0);
+	assert_int_equal(k2k_kernel_find(f.broker, b, &info), K2K_ENOKERNEL);
+	assert_int_equal(add(f.broker, b, OTHER), 0);
+	assert_int_equal(tenant_of(f.admin, a), TENANT);
+	assert_int_equal(tenant_of(f.admin, b), OTHER);
+	assert_int_equal(k2k_message_route(f.broker, a, b, no_tag, 1,
+	                                   &(struct k2k_route)K2K_ROUTE_INIT, NULL),
+	                 K2K_ECROSSTENANT);
+	assert_int_equal(k2k_kernel_remove(f.broker, a), 0);
+	assert_int_equal(k2k_kernel_find(f.broker, a, &info), K2K_ENOKERNEL);
+	assert_int_equal(tenant_of(f.admin, b), OTHER);
+	fixture_close(&f);
+}
+
 static int in_sink;
 
 static void add_in_sink(void *context, const struct k2k_audit_event *event)

@@ -38,7 +38,10 @@ enum against {
 	AGAINST_FETCH_ADD,
 	AGAINST_FETCH_ADD_TWO,
 	AGAINST_LFHT,
-	AGAINST_ALONE, /* the same call by one process; the case computes the ratio */
+	/* the case computes the ratio, with what it measures beside the row */
+	AGAINST_ALONE,     /* the same call by one process */
+	AGAINST_TABLE,     /* the same job done by a hash table in the process */
+	AGAINST_ADMIT_120, /* an admit, and 120 ns */
 };
 
 enum goal {
@@ -67,6 +70,7 @@ struct bench_case {
 	unsigned int most_rounds; /* 0: all */
 	bool floors;              /* always measured */
 	bool big;                 /* only with --big */
+	bool (*possible)(void);   /* else its rows are left out; may be null */
 	void *state;
 	/* starts workers, before this process opens a registry; may be null */
 	void (*start)(void *state);
@@ -93,7 +97,8 @@ struct row {
 extern const struct bench_case floor_case, urcu_case, lease_case, definition_case, sum_case,
 	register_case, memory_case, list_case, audit_case, tail_case, pair_case, load_case,
 	attach_case, new_engagement_case, hot_case, random_1k_case, random_100k_case,
-	random_1m_case, hot_1m_case, sum_1m_case, list_1m_case, register_1m_case;
+	random_1m_case, hot_1m_case, sum_1m_case, list_1m_case, register_1m_case, names_1k_case,
+	names_100k_case, redis_case;
 extern const struct bench_case *const all_cases[];
 extern const size_t all_case_count;
 
@@ -163,6 +168,8 @@ struct population {
 extern struct population population_1k, population_100k, population_1m;
 void population_need(struct population *p);
 uint64_t *ids_in_random_order(uint64_t count);
+uint64_t *numbers_in_random_order(uint64_t count); /* from 0 to count - 1 */
+int run_pid(void);                                 /* that is in the names */
 
 /* ---- messages.c ------------------------------------------------------------------ */
 
@@ -184,6 +191,46 @@ enum op {
 };
 /* Loops over a struct target. */
 extern void (*const op_loops[OP_COUNT])(void *target, uint64_t calls);
+
+/* ---- names.c, name_table.c, redis.c: names of kernels, and messages between them ------------ */
+
+/*
+ * Kernels of tenants that have ten each. Each sends to the next one of its tenant. `order` has the
+ * numbers of those that a loop takes in turn.
+ */
+struct kernels {
+	uint64_t count;
+	char (*names)[32];
+	uint64_t *order;
+	uint64_t order_count, at;
+};
+enum { KERNELS_A_TENANT = 10 };
+
+void kernels_make(struct kernels *kernels, uint64_t count); /* all, in random order */
+static inline uint64_t kernels_next(struct kernels *kernels)
+{
+	uint64_t i = kernels->order[kernels->at];
+
+	kernels->at = kernels->at + 1 == kernels->order_count ? 0 : kernels->at + 1;
+	return i;
+}
+static inline uint64_t kernel_partner(uint64_t i)
+{
+	return i - i % KERNELS_A_TENANT + (i + 1) % KERNELS_A_TENANT;
+}
+
+/* A hash table of kernels in private memory. */
+struct name_table {
+	struct cds_lfht *table;
+	struct name_entry *entries;
+	struct kernels *kernels; /* of a loop */
+};
+void name_table_fill(struct name_table *table, const struct kernels *kernels);
+/* Loops over a struct name_table: one finds a name; one two, and counts a message. */
+void loop_table_find(void *table, uint64_t calls);
+void loop_table_route(void *table, uint64_t calls);
+
+void redis_clean_up(void);
 
 /* ---- workers.c: processes that work together ------------------------------------------ */
 

@@ -193,7 +193,7 @@ const struct bench_case sum_1m_case = { ROWS(sum_1m_rows), .big = true,      .mo
 /* just above a power of two, where most buckets are empty: the most expensive case */
 enum { STEP = (1 << 17) + 1 };
 
-static uint64_t bytes(uint64_t tenants, uint64_t engagements)
+static uint64_t bytes(uint64_t tenants, uint64_t engagements, uint64_t kernels)
 {
 	struct k2k_create_options create = K2K_CREATE_OPTIONS_INIT;
 	struct k2k_registry_plan plan = { .size = sizeof(plan) };
@@ -201,6 +201,7 @@ static uint64_t bytes(uint64_t tenants, uint64_t engagements)
 
 	create.max_tenants = tenants;
 	create.max_engagements = engagements;
+	create.max_kernels = kernels;
 	create.max_leases = create.max_budgets = 64;
 	code = k2k_registry_plan(&create, &plan);
 	if (code)
@@ -210,11 +211,12 @@ static uint64_t bytes(uint64_t tenants, uint64_t engagements)
 
 static void round_memory(void *state, struct sample *samples)
 {
-	uint64_t base = bytes(1, 1);
+	uint64_t base = bytes(1, 1, 1);
 
 	(void)state;
-	samples[0].value = (double)(bytes(STEP, 1) - base) / STEP;
-	samples[1].value = (double)(bytes(1, STEP) - base) / STEP;
+	samples[0].value = (double)(bytes(STEP, 1, 1) - base) / STEP;
+	samples[1].value = (double)(bytes(1, STEP, 1) - base) / STEP;
+	samples[2].value = (double)(bytes(1, 1, STEP) - base) / STEP;
 }
 
 static const struct row_spec memory_rows[] = {
@@ -222,6 +224,8 @@ static const struct row_spec memory_rows[] = {
 	  GOAL_VALUE_AT_MOST, 320 },
 	{ "memory_engagement", "an engagement of a tenant", UNIT_BYTES, AGAINST_NOTHING,
 	  GOAL_VALUE_AT_MOST, 72 },
+	{ "memory_name", "a name in the directory of kernels", UNIT_BYTES, AGAINST_NOTHING,
+	  GOAL_VALUE_AT_MOST, 280 },
 };
 const struct bench_case memory_case = { ROWS(memory_rows), .most_rounds = 1,
 	                                .round = round_memory };

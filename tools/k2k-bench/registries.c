@@ -31,6 +31,11 @@ void registries_prepare(void)
 	names->pid = (int)getpid();
 }
 
+int run_pid(void)
+{
+	return names->pid;
+}
+
 void registry_name(char name[K2K_NAME_MAX + 1], const char *what)
 {
 	uint32_t count = atomic_load(&names->count);
@@ -65,19 +70,28 @@ k2k_tenant_id tenant_id(uint64_t i)
 	return x ^ x >> 31;
 }
 
-uint64_t *ids_in_random_order(uint64_t count)
+uint64_t *numbers_in_random_order(uint64_t count)
 {
-	uint64_t *ids = check_memory(malloc(count * sizeof(*ids)));
+	uint64_t *numbers = check_memory(malloc(count * sizeof(*numbers)));
 
 	for (uint64_t i = 0; i < count; i++)
-		ids[i] = tenant_id(i);
+		numbers[i] = i;
 	/* the same order in each run; the seed is far from the numbers of the ids */
 	for (uint64_t i = count - 1; i > 0; i--) {
-		uint64_t j = tenant_id(i + (UINT64_C(1) << 40)) % (i + 1), id = ids[i];
+		uint64_t j = tenant_id(i + (UINT64_C(1) << 40)) % (i + 1), number = numbers[i];
 
-		ids[i] = ids[j];
-		ids[j] = id;
+		numbers[i] = numbers[j];
+		numbers[j] = number;
 	}
+	return numbers;
+}
+
+uint64_t *ids_in_random_order(uint64_t count)
+{
+	uint64_t *ids = numbers_in_random_order(count);
+
+	for (uint64_t i = 0; i < count; i++)
+		ids[i] = tenant_id(ids[i]);
 	return ids;
 }
 

@@ -13,11 +13,11 @@ struct options options;
 
 /* Floors first; in the order of the table. */
 const struct bench_case *const all_cases[] = {
-	&floor_case,       &urcu_case,           &pair_case,   &hot_case,       &random_1k_case,
-	&random_100k_case, &new_engagement_case, &lease_case,  &audit_case,     &tail_case,
-	&definition_case,  &register_case,       &sum_case,    &load_case,      &attach_case,
-	&memory_case,      &list_case,           &hot_1m_case, &random_1m_case, &sum_1m_case,
-	&register_1m_case, &list_1m_case,
+	&floor_case,       &urcu_case,           &pair_case,     &hot_case,        &random_1k_case,
+	&random_100k_case, &new_engagement_case, &lease_case,    &audit_case,      &tail_case,
+	&definition_case,  &register_case,       &sum_case,      &load_case,       &attach_case,
+	&memory_case,      &list_case,           &hot_1m_case,   &random_1m_case,  &sum_1m_case,
+	&register_1m_case, &list_1m_case,        &names_1k_case, &names_100k_case, &redis_case,
 };
 const size_t all_case_count = sizeof(all_cases) / sizeof(all_cases[0]);
 
@@ -58,6 +58,8 @@ static const char *against_name(const struct row_spec *spec)
 	switch (spec->against) {
 	case AGAINST_NOTHING: return NULL;
 	case AGAINST_ALONE: return "alone";
+	case AGAINST_TABLE: return "hash_table";
+	case AGAINST_ADMIT_120: return "admit+120ns";
 	default: return floor_names[spec->against];
 	}
 }
@@ -83,7 +85,7 @@ bool row_is_wanted(const struct row_spec *spec)
 
 static bool case_is_wanted(const struct bench_case *c)
 {
-	if (c->big && !options.big)
+	if ((c->big && !options.big) || (c->possible && !c->possible()))
 		return false;
 	for (size_t i = 0; i < c->row_count; i++)
 		if (c->floors || row_is_wanted(&c->rows[i]))
@@ -128,7 +130,7 @@ static double ratio_of(const struct row *row, const struct row *rows, size_t cou
 
 	if (!against)
 		return -1;
-	if (row->spec->against == AGAINST_ALONE)
+	if (row->spec->against >= AGAINST_ALONE)
 		return quantile(row->ratios, row->count, 0.5);
 	for (size_t i = 0; i < count; i++)
 		if (!strcmp(rows[i].spec->name, against))
