@@ -81,16 +81,10 @@ cli_prometheus_scrapes_answers_and_alerts() {
 	until_true 60 answers 'k2k_messages_limit_used{tenant="43"} / on (tenant) k2k_messages_limit{period="day",policy="window"}' 0.1
 	is "$(curl -sSG --data-urlencode 'query=k2k_messages_limit * on (instance, registry, tenant) group_left (name) k2k_tenant_info{tenant="42"}' \
 		"$prom/api/v1/query" | jq -r '.data.result[]|.metric.name + " " + .metric.policy + " " + .value[1]')" "vision-team bucket 3"
-<<<<<<< HEAD
 	until_true 60 alert_is K2kCrossTenantAttempt firing
 	until_true 60 alert_is K2kBudgetUsedUp firing
 	until_true 60 alert_is K2kUnknownTenant pending
-=======
-	until_true 20 alert_is K2kCrossTenantAttempt firing
-	until_true 20 alert_is K2kBudgetUsedUp firing
-	until_true 20 alert_is K2kUnknownTenant pending
-	until_true 20 alert_is K2kFleetDatabaseAway pending
->>>>>>> fleetpkg
+	until_true 60 alert_is K2kFleetDatabaseAway pending
 	is "$(curl -sS "$prom/api/v1/rules" | jq '[.data.groups[].rules[] | select(.health != "ok")] | length')" 0
 	is "$(curl -sS "$prom/api/v1/rules" | jq '[.data.groups[].rules[]] | length')" "$(grep -c 'alert:' "$KIT/alerts.yml")"
 
