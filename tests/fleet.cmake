@@ -10,7 +10,7 @@ set(fleet_arguments ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> 
 k2k_script_tests(cli SCRIPTS fleet_quickstart ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> LABEL fleet
   ENVIRONMENT "K2K_BIN_DIR=${CMAKE_BINARY_DIR}")
 k2k_script_tests(cli SCRIPTS fleet_database ${fleet_arguments} NAMES making)
-k2k_script_tests(cli SCRIPTS fleet fleet_rights fleet_budgets fleet_stopped ${fleet_arguments} NAMES fleets)
+k2k_script_tests(cli SCRIPTS fleet fleet_rights fleet_budgets fleet_stopped fleet_failover ${fleet_arguments} NAMES fleets)
 add_test(NAME fleet_database_is_removed COMMAND ${CMAKE_COMMAND} -E rm -rf ${CMAKE_CURRENT_BINARY_DIR}/fleet-database)
 set_tests_properties(${making} PROPERTIES FIXTURES_SETUP fleet_database)
 set_tests_properties(${fleets} PROPERTIES FIXTURES_REQUIRED fleet_database)

@@ -30,6 +30,17 @@ continue_old() {
 	kill -0 "${agent_pid[1]}" || fail "its successor has ended: $(<"$DIR/agent1.err")"
 }
 
+# The broker that is attached reserves and commits pieces of 10 ms, as far as they are granted.
+take_pieces() {
+	local i answer
+	for i in {1..20}; do
+		echo "reserve 42 7 $(ms 10)" >&"$broker_in"
+		read -r -t 20 -u "$broker_out" answer
+		[[ $answer == K2K_OK ]] || return 0
+		say K2K_OK commit "$(ms 10)"
+	done
+}
+
 # It has drawn, and does not know yet how much. Until it goes on, nobody else sets the budget.
 cli_fleet_stopped_agent_that_draws_grants_nothing_twice() {
 	fleet; host 1; host 2
@@ -45,7 +56,8 @@ cli_fleet_stopped_agent_that_draws_grants_nothing_twice() {
 	succeed --chunk 500ms
 	agent 2 --chunk 500ms
 	# a successor that could set the budget would return what h2 asks for
-	until_true 60 eval 'spend 2 100 10; says 1 "has the writer" || (($(exactly 1 2) == 4000000000))'
+	K2K_REGISTRY=$(registry 2) attach
+	until_true 60 eval 'take_pieces; says 1 "has the writer" || (($(exactly 1 2) == 4000000000))'
 	continue_old
 	spend 1 1000 5
 	use_up 4000 2 5 1 2
