@@ -9,6 +9,9 @@ set(fleet_arguments ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> 
   "K2K_FLEET_DATABASE=${CMAKE_CURRENT_BINARY_DIR}/fleet-database")
 k2k_script_tests(cli SCRIPTS fleet_quickstart ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> LABEL fleet
   ENVIRONMENT "K2K_BIN_DIR=${CMAKE_BINARY_DIR}")
+# it waits most of the time
+add_test(NAME fleet_storm_60s COMMAND ${PROJECT_SOURCE_DIR}/scripts/fleet-test --storm 60 --build ${CMAKE_BINARY_DIR})
+set_tests_properties(fleet_storm_60s PROPERTIES LABELS fleet TIMEOUT 600 SKIP_RETURN_CODE 3)
 k2k_script_tests(cli SCRIPTS fleet_database ${fleet_arguments} NAMES making)
 k2k_script_tests(cli SCRIPTS fleet fleet_rights fleet_budgets fleet_stopped fleet_failover ${fleet_arguments} NAMES fleets)
 add_test(NAME fleet_database_is_removed COMMAND ${CMAKE_COMMAND} -E rm -rf ${CMAKE_CURRENT_BINARY_DIR}/fleet-database)

@@ -58,8 +58,11 @@ cli_fleet_stopped_agent_that_draws_grants_nothing_twice() {
 	# a successor that could set the budget would return what h2 asks for
 	K2K_REGISTRY=$(registry 2) attach
 	until_true 60 eval 'take_pieces; says 1 "has the writer" || (($(exactly 1 2) == 4000000000))'
+	# nobody sets right what the old one does before it is used
+	kill -STOP "${agent_pid[1]}"
 	continue_old
 	spend 1 1000 5
+	kill -CONT "${agent_pid[1]}"
 	use_up 4000 2 5 1 2
 	is "$(exactly 1 2)" 4000000000
 	audit
