@@ -60,13 +60,18 @@ static int look_at_both(struct routing *r)
 	                "the sender moved during %d looks at the receiver", TRIES);
 }
 
-/* Are both still what was found, and does the receiver's owner live? Asks the kernel. */
-static bool is_certain(const struct routing *r)
+/*
+ * Are both still what was found? Asks the kernel whether the receiver's owner lives: if not, nobody
+ * has the name.
+ */
+static bool is_certain(struct routing *r)
 {
 	struct k2k_registry *reg = r->reg;
 
-	return k2k_liveness_alive(&reg->liveness, r->destination.incarnation) &&
-	       k2k_kernel_is_still(&reg->map, &r->destination) &&
+	/* here, not by another look: that believes the owner's slot until the death is reported */
+	if (!k2k_liveness_alive(&reg->liveness, r->destination.incarnation))
+		r->has_destination = false;
+	return (!r->has_destination || k2k_kernel_is_still(&reg->map, &r->destination)) &&
 	       (!r->has_source || k2k_kernel_is_still(&reg->map, &r->source));
 }
 

@@ -12,8 +12,12 @@ if(TARGET k2k-exporter)
 endif()
 k2k_script_tests(cli SCRIPTS fleet_quickstart ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> LABEL fleet
   ENVIRONMENT "K2K_BIN_DIR=${CMAKE_BINARY_DIR}")
+# it waits most of the time
+add_test(NAME fleet_storm_60s COMMAND ${PROJECT_SOURCE_DIR}/scripts/fleet-test --storm 60 --build ${CMAKE_BINARY_DIR})
+set_tests_properties(fleet_storm_60s PROPERTIES LABELS fleet TIMEOUT 600 SKIP_RETURN_CODE 3)
 k2k_script_tests(cli SCRIPTS fleet_database ${fleet_arguments} NAMES making)
-k2k_script_tests(cli SCRIPTS fleet fleet_rights fleet_budgets fleet_completion fleet_metrics ${fleet_arguments} NAMES fleets)
+k2k_script_tests(cli SCRIPTS fleet fleet_rights fleet_budgets fleet_stopped fleet_failover fleet_completion fleet_metrics
+  ${fleet_arguments} NAMES fleets)
 add_test(NAME fleet_database_is_removed COMMAND ${CMAKE_COMMAND} -E rm -rf ${CMAKE_CURRENT_BINARY_DIR}/fleet-database)
 set_tests_properties(${making} PROPERTIES FIXTURES_SETUP fleet_database)
 set_tests_properties(${fleets} PROPERTIES FIXTURES_REQUIRED fleet_database)

@@ -7,20 +7,26 @@ FLEETCTL=$K2K_FLEETCTL FLEETD=$K2K_FLEETD
 unset K2K_FLEET PGHOST PGPORT PGUSER PGDATABASE PGSERVICE PGPASSWORD PGPASSFILE PGOPTIONS
 PG=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 
-# start_server: starts it, with its socket in $DIR, and waits until it answers.
-start_server() {
-	"${as_server[@]}" "$PG/postgres" -D "$DIR/data" -k "$DIR" -c listen_addresses= -c fsync=off \
-		-c full_page_writes=off -c max_connections=20 -c shared_buffers=16MB -c dynamic_shared_memory_type=mmap >>"$DIR/server.log" 2>&1 &
+# start_postgres DATA SOCKETS [OPTION...]: as server_pid; waits until it answers.
+start_postgres() {
+	local data=$1 sockets=$2; shift 2
+	"${as_server[@]}" "$PG/postgres" -D "$data" -k "$sockets" -c listen_addresses= -c fsync=off -c full_page_writes=off \
+		-c max_connections=20 -c shared_buffers=16MB -c dynamic_shared_memory_type=mmap "$@" >>"$DIR/server.log" 2>&1 &
 	server_pid=$!
+	servers+=("$server_pid")
 	disown "$server_pid"
-	until_true 60 "$PG/pg_isready" -q -h "$DIR"
+	until_true 60 "$PG/pg_isready" -q -h "$sockets"
 }
-# An immediate shutdown: after SIGKILL the server's System V segment would stay.
-stop_server() {
-	[[ -n ${server_pid-} ]] || return 0
-	kill -CONT "$server_pid" 2>/dev/null
-	kill -QUIT "$server_pid" 2>/dev/null
-	while kill -0 "$server_pid" 2>/dev/null; do sleep 0.05; done
+start_server() { start_postgres "$DIR/data" "$DIR" "$@"; }
+# An immediate shutdown of all: after SIGKILL the System V segment of a server would stay.
+stop_servers() {
+	local pid
+	for pid in "${servers[@]}"; do
+		kill -CONT "$pid" 2>/dev/null
+		kill -QUIT "$pid" 2>/dev/null
+		while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+	done
+	servers=()
 }
 # kill_server: SIGKILL of the postmaster; its children end by themselves.
 kill_server() {
@@ -33,7 +39,7 @@ kill_server() {
 
 eval "$(declare -f clean_up | sed '1s/clean_up/clean_up_rest/')"
 clean_up() {
-	stop_server
+	stop_servers
 	clean_up_rest
 }
 
@@ -47,7 +53,7 @@ make_fleet() {
 	own "$DIR/data"
 	"${as_server[@]}" "$PG/initdb" -D "$DIR/data" -U boss -A trust -E UTF8 --locale=C --no-sync --no-instructions --wal-segsize=1 \
 		>"$DIR/initdb.log" 2>&1 || fail "initdb: $(tr '\n' ' ' <"$DIR/initdb.log" | tail -c 700)"
-	printf '%s\n' 'local all boss trust' 'local all all scram-sha-256' >"$DIR/data/pg_hba.conf"
+	printf '%s\n' 'local all,replication boss trust' 'local all all scram-sha-256' >"$DIR/data/pg_hba.conf"
 	start_server
 	PGDATABASE=postgres sql "create database fleet"
 	PGUSER=boss fleetctl 0 init
@@ -66,6 +72,7 @@ make_fleet() {
 fleet() {
 	[[ -n $PG && -x $PG/initdb ]] || skip "PostgreSQL's server is not installed"
 	local made=${K2K_FLEET_DATABASE:-${TMPDIR:-/tmp}/k2k-fleet.$$}
+	servers=()
 	server_user=postgres
 	as_server=()
 	chmod 755 "$DIR"
@@ -151,3 +158,86 @@ is_gone() { "$TOOL" -r "$(registry "$1")" exists "$2" -q; [[ $? == 1 ]]; }
 bill() { sql "select engagement || ' ' || gpu_ns from k2k_fleet.bill where tenant = $1 order by fleet_gen, engagement" | tr '\n' ';'; }
 has_bill() { [[ $(bill "$1") == "$2" ]]; }
 messages() { sql "select coalesce(sum(messages), 0) from k2k_fleet.bill_tenant where tenant = $1"; }
+
+# hold STATEMENT: a transaction that is open until let_go
+hold() {
+	mkfifo "$DIR/hold"
+	psql -U boss -qAtX -v ON_ERROR_STOP=1 <"$DIR/hold" >"$DIR/held" 2>&1 &
+	brokers+=($!)
+	disown $!
+	exec {hold}>"$DIR/hold"
+	echo "begin; $1; select 'held';" >&"$hold"
+	until_true 60 grep -qx held "$DIR/held"
+}
+let_go() { echo "rollback;" >&"$hold"; }
+# in_database CONDITION: h1's agents have a session of which that is so
+in_database() { [[ $(sql "select count(*) > 0 from pg_stat_activity where usename = 'a1' and $1") == t ]]; }
+waits_in() { in_database "wait_event_type = 'Lock' and query like '%k2k_fleet.$1(%'"; }
+
+# ---- budgets ------------------------------------------------------------------------------------
+
+ms() { echo $(($1 * 1000000)); }
+# spend N COUNT MS: a broker of hN reserves and commits so often so much, as far as that is granted; how often is in $spent.
+spend() {
+	local i ns=$(($3 * 1000000))
+	for ((i = 0; i < $2; i++)); do
+		printf 'reserve 42 7 %d\ncommit %d\n' $ns $ns
+	done | "$BROKER" "$(registry "$1")" >"$DIR/spend" || fail "broker of h$1"
+	# the first line is that of the attachment
+	spent=$(sed -n '2~2p' "$DIR/spend" | grep -c '^K2K_OK$')
+}
+# exactly N...: what these registries have booked, in ns
+exactly() {
+	local n sum=0
+	for n; do
+		sum=$((sum + $("$TOOL" -r "$(registry "$n")" usage 42 -J 2>/dev/null | jq '[.usage[]? | select(.engagement == "7") | .gpu_ns | tonumber] | add // 0')))
+	done
+	echo $sum
+}
+used_on() { echo $(($(exactly "$1") / 1000000)); } # in ms
+budget_on() { "$TOOL" -r "$(registry "$1")" budget list 42 -J 2>/dev/null | jq '(.budgets[0]?.budget_ns // "0") | tonumber / 1000000'; }
+# state COLUMN: of the budget, in ms
+state() { sql "select trunc($1 / 1e6) from k2k_fleet.budget_state where tenant = 42"; }
+# What is charged is the sum of what chunks are, and every chunk's use what was reported of it.
+audit() {
+	is "$(sql "select count(*) from k2k_fleet.budget b where charged <>
+		(select coalesce(sum(case when closed then used else greatest(drawn, used) end), 0) from k2k_fleet.chunk c
+			where (c.tenant, c.fleet_gen, c.engagement) = (b.tenant, b.fleet_gen, b.engagement))")" 0
+	is "$(sql "select count(*) from k2k_fleet.chunk c join k2k_fleet.total t using (run, generation, engagement)
+		where c.used <> t.ns - t.base_ns + t.corrected_ns - t.base_corrected_ns")" 0
+}
+# insist N COUNT MS: the same by one broker that asks again and again, until so many were granted. While it asks, its host
+# keeps what it has drawn; one that begins a process for each attempt may return it in between.
+insist() {
+	local answer granted=0 refused=0 end=$((SECONDS + 150))
+	coproc "$BROKER" "$(registry "$1")"
+	local in=${COPROC[1]} from=${COPROC[0]} pid=$!
+	brokers+=("$pid"); disown "$pid"
+	read -r answer <&"$from"
+	while ((granted < $2 || refused < ${4:-0})); do
+		printf 'reserve 42 7 %d\n' $(($3 * 1000000)) >&"$in"
+		read -r answer <&"$from"
+		if [[ $answer == K2K_OK ]]; then
+			printf 'commit %d\n' $(($3 * 1000000)) >&"$in"
+			read -r answer <&"$from"
+			granted=$((granted + 1)) refused=0
+			((granted <= $2)) || fail "more was granted than there is"
+		else
+			refused=$((refused + 1))
+			sleep 0.02
+		fi
+		((SECONDS < end)) || fail "$granted of $2: $(sql 'select * from k2k_fleet.chunk_state') $(tail -n 3 "$DIR"/agent*.err)"
+	done
+	kill -KILL "$pid"
+}
+# use_up TOTAL N MS HOST...: a broker of hN reserves and commits pieces of MS, until these hosts have used TOTAL ms; then
+# nothing more is granted.
+use_up() {
+	local i n=$2 piece=$3 want=$1 granted=0; shift 3
+	want=$(((want * 1000000 - $(exactly "$@")) / (piece * 1000000)))
+	for i in 1 2 3 4; do # most of it by few processes
+		spend "$n" $((want - granted)) "$piece"
+		granted=$((granted + spent))
+	done
+	insist "$n" $((want - granted)) "$piece" 20
+}

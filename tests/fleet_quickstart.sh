@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# scripts/fleet-quickstart: the demonstration, and what it needs
+# scripts/fleet-quickstart: the demonstration, and what it needs; what scripts/fleet-test needs
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/cli_harness.bash"
@@ -31,6 +31,24 @@ cli_fleet_quickstart_says_what_is_missing() {
 	out=$("$script" --help); has "$out" "usage: scripts/fleet-quickstart"
 	((EUID == 0)) || return 0
 	K2K_BIN_DIR=$DIR "$script" 2>"$DIR/err" || status=$?
+	is $status 3
+	is "$(wc -l <"$DIR/err")" 1
+}
+
+cli_fleet_test_says_what_is_missing() {
+	local storm status=0
+	storm=$(dirname "$script")/fleet-test
+	"$storm" 2>"$DIR/err"; is $? 2
+	has "$(<"$DIR/err")" "scripts/fleet-test --storm DURATION"
+	"$storm" --storm 5x 2>"$DIR/err"; is $? 2
+	has "$(<"$DIR/err")" "not a duration: 5x"
+	"$storm" --storm 1 --seed -1 2>"$DIR/err"; is $? 2
+	has "$(<"$DIR/err")" "not a number: -1"
+	"$storm" --storm 2>"$DIR/err"; is $? 2
+	has "$(<"$DIR/err")" "--storm needs a value"
+	out=$("$storm" --help); has "$out" "Exit: 0 if nothing was found"
+	((EUID == 0)) || return 0
+	"$storm" --storm 1 --build "$DIR" 2>"$DIR/err" || status=$?
 	is $status 3
 	is "$(wc -l <"$DIR/err")" 1
 }

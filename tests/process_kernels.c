@@ -98,6 +98,7 @@ TEST(a_message_to_a_kernel_whose_broker_has_just_died_crosses_nobody)
 	struct k2k_registry *admin, *mine;
 	const char *name = small_registry(4, &admin);
 	struct k2k_route out;
+	uint64_t used_ns;
 	pid_t owner;
 
 	register_tenant(admin, TENANT, 100, 2);
@@ -109,7 +110,10 @@ TEST(a_message_to_a_kernel_whose_broker_has_just_died_crosses_nobody)
 		assert_int_equal(route(mine, "mine", "theirs", &out), K2K_ECROSSTENANT);
 		assert_int_equal(kill(owner, SIGKILL), 0);
 		assert_int_equal(waitpid(owner, NULL, 0), owner);
+		used_ns = thread_cpu_ns();
 		assert_int_equal(route(mine, "mine", "theirs", &out), 0);
+		/* it does not look again and again until the death is reported: a second */
+		assert_true(thread_cpu_ns() - used_ns < UINT64_C(100000000));
 		assert_int_equal(out.flags, K2K_ROUTE_SOURCE);
 		assert_int_equal(k2k_registry_info(admin, &info), 0);
 		assert_int_equal(info.cross_tenant_total, i);

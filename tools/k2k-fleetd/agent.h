@@ -134,7 +134,10 @@ void registration_remove(struct agent *a, uint64_t generation);
 /* The registration has ended, with these totals or, if null, with none that are known. */
 int link_finish(struct agent *a, uint64_t generation, const struct k2k_tenant_totals *totals);
 
-/* Whether this is still the host's agent. */
+/*
+ * Whether this is still the host's agent. It is a commit, for which the database waits for its
+ * synchronous standby: a primary that has been replaced does not answer.
+ */
 int link_check(struct agent *a);
 
 /* ---- chunks.c: budgets over the fleet ---------------------------------------------------- */

@@ -213,8 +213,7 @@ static int carry_out(struct agent *a, const struct plan *plan, const struct docu
 		say(a, "registry '%s': %s", a->ctl.registry, k2k_error_detail()->text);
 		return code;
 	}
-	/* in the batch: see chunks.c, 1 */
-	code = a->chunk_count ? link_check(a) : 0;
+	code = link_check(a); /* in the batch: see chunks.c, 1 */
 	if (!code)
 		code = plan_free_names(a->reg, d, plan, &id);
 	for (size_t i = 0; i < plan->count && !code; i++) {

@@ -42,8 +42,10 @@ PGresult *link_call(struct agent *a, const char *sql, int count, const char *con
 
 int link_check(struct agent *a)
 {
+	char sequence[NUMBER_TEXT];
 	PGresult *result = link_call(
-		a, "select from k2k_fleet.definitions($1, $2, 9223372036854775807, 1)", 0, NULL);
+		a, "select from k2k_fleet.draw($1, $2, $3, '{}', '{}', '{}', '{}', '{}')", 1,
+		(const char *[]){ number(sequence, ++a->sequence) });
 
 	PQclear(result);
 	return result ? 0 : a->db.code;
