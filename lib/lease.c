@@ -679,13 +679,18 @@ static int find_held(const struct k2k_leaser *leaser, const struct k2k_lease_key
 int k2k_lease_name(const struct k2k_leaser *leaser, const struct k2k_lease_key *key, int change)
 {
 	struct k2k_shm_lease *record;
-	uint64_t named;
-	int code = find_held(leaser, key, K2K_RESOURCE_KERNELS, change > 0 ? 1 : 0, &record);
+	uint64_t held, named;
+	int code = find_held(leaser, key, K2K_RESOURCE_KERNELS, 0, &record);
 
-	/* relaxed, both: only we write it, under our lock */
-	named = code ? 0 : k2k_load_relaxed(&record->named);
-	if (code || (change < 0 && named == 0))
-		return code ? code : K2K_ENOTHELD;
+	if (code)
+		return code;
+	/* relaxed, all: only we write them, under our lock */
+	held = k2k_load_relaxed(&record->claims[K2K_RESOURCE_KERNELS].held);
+	named = k2k_load_relaxed(&record->named);
+	if (change < 0 && named == 0)
+		return K2K_ENOTHELD;
+	if (change > 0 && named >= held) /* damaged: the caller has just taken one more */
+		named = held - 1;
 	k2k_store_relaxed(&record->named, change < 0 ? named - 1 : named + 1);
 	return 0;
 }

@@ -277,7 +277,8 @@ void k2k_lease_rest(const struct k2k_leaser *leaser, const struct k2k_shm_lease 
 /*
  * Of the kernels that the broker holds of a tenant, one more (1) or one less (-1) is a name in the
  * directory. In one section of the lock with the acquire, or the release, so that no other thread
- * gives that slot back. 0, K2K_ENOTHELD, K2K_ECORRUPT.
+ * gives that slot back. One more sets a count right that is damaged and above what is held. 0,
+ * K2K_ENOTHELD, K2K_ECORRUPT.
  */
 int k2k_lease_name(const struct k2k_leaser *leaser, const struct k2k_lease_key *key, int change);
 /*

@@ -684,6 +684,11 @@ TEST(a_wrong_number_of_named_slots_is_found_and_set_right)
 	assert_int_equal(findings(), 1);
 	repaired_and_clean("too many");
 	assert_int_equal(lease->named, 1);
+	/* not all of that many can be held: the next name puts it right */
+	lease->named = 1000;
+	assert_int_equal(add(f.broker, "b", TENANT), 0);
+	assert_int_equal(lease->named, 2);
+	assert_int_equal(k2k_kernel_remove(f.broker, "b"), 0);
 	assert_int_equal(k2k_kernel_remove(f.broker, "a"), 0);
 	assert_int_equal(info_of(f.admin, TENANT).kernels, 0);
 	fixture_close(&f);
