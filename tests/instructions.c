@@ -46,7 +46,16 @@ enum {
 static struct k2k_registry *admin, *broker;
 static const struct k2k_audit_tag tag = { 1, 7 };
 
-enum { TENANT = 42, REFUSED = 43, GONE = 44, BUCKET = 45, SHARED = 46, ALONE = 47, HOLDERS = 7 };
+enum {
+	TENANT = 42,
+	REFUSED = 43,
+	GONE = 44,
+	BUCKET = 45,
+	SHARED = 46,
+	ALONE = 47,
+	NAMED = 48,
+	HOLDERS = 7
+};
 
 static void call_admit(void)
 {
@@ -126,6 +135,21 @@ static void call_reserve_8(void)
 	call_reserve_of(SHARED);
 }
 
+/* Both kernels are this broker's, and of one tenant. */
+static void call_find(void)
+{
+	struct k2k_kernel_info info = K2K_KERNEL_INFO_INIT;
+
+	CHECK(k2k_kernel_find(broker, "receiver", &info), 0);
+}
+
+static void call_route(void)
+{
+	struct k2k_route route = K2K_ROUTE_INIT;
+
+	CHECK(k2k_message_route(broker, "sender", "receiver", tag, 1, &route, NULL), 0);
+}
+
 static const struct row {
 	const char *name;
 	void (*call)(void);
@@ -141,6 +165,8 @@ static const struct row {
 	{ "kernel_8", call_kernel_8 },
 	{ "reserve", call_reserve },
 	{ "reserve_8", call_reserve_8 },
+	{ "find", call_find },
+	{ "route", call_route },
 };
 
 static uint64_t second_of_clock(void)
@@ -276,6 +302,7 @@ int main(int argc, char **argv)
 	CHECK(k2k_tenant_register(admin, TENANT, &quota), 0);
 	CHECK(k2k_tenant_register(admin, SHARED, &quota), 0);
 	CHECK(k2k_tenant_register(admin, ALONE, &quota), 0);
+	CHECK(k2k_tenant_register(admin, NAMED, &quota), 0);
 	CHECK(k2k_budget_set(admin, ALONE, tag.engagement_id, UINT64_C(1) << 62), 0);
 	CHECK(k2k_budget_set(admin, SHARED, tag.engagement_id, UINT64_C(1) << 62), 0);
 	quota.max_messages_per_sec = 0;
@@ -284,6 +311,8 @@ int main(int argc, char **argv)
 	quota.rate_policy = K2K_RATE_BUCKET;
 	quota.burst = 1000000000;
 	CHECK(k2k_tenant_register(admin, BUCKET, &quota), 0);
+	CHECK(k2k_kernel_add(broker, "sender", NAMED, tag, NULL, NULL), 0);
+	CHECK(k2k_kernel_add(broker, "receiver", NAMED, tag, NULL, NULL), 0);
 	open_holders(argv[1], holders);
 	wait_for_helper();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

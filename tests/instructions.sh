@@ -15,7 +15,7 @@ PROGRAM=$1 TEST=$2
 FIGURES=$(dirname "${BASH_SOURCE[0]}")/instructions.txt
 MOST_PERCENT=3
 FUNCTIONS=(k2k_message_admit k2k_quota_check k2k_message_record k2k_usage_track k2k_tenant_is_registered
-	k2k_kernel_acquire k2k_kernel_release k2k_usage_reserve k2k_usage_commit)
+	k2k_kernel_acquire k2k_kernel_release k2k_usage_reserve k2k_usage_commit k2k_kernel_find k2k_message_route)
 unset LD_LIBRARY_PATH LD_PRELOAD
 DIR=$(mktemp -d) || exit 1
 NAME=instructions-$$ pid=
