@@ -4,7 +4,7 @@
 set(damage_wrap -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns)
 
 k2k_test(NAME unit_damage)
-k2k_test(NAME damage_repair TIMEOUT 300)
+k2k_test(NAME damage_repair)
 set(stride 67) # scripts/test --full flips each bit
 k2k_test(NAME damage_bits LABEL damage TIMEOUT 900 ARGS --stride ${stride})
 # The same in registries for other numbers of brokers than 64. damage_repair has no run with few:

@@ -51,11 +51,21 @@ cli_fleet_versions_have_no_gap() {
 	# of two at once, the second waits for the first, and is then told
 	local version; version=$(sql "select version from k2k_fleet.fleet")
 	[[ $version -ge 3 ]] || fail "too few changes were made"
-	sql "select k2k_fleet.change($version, '{901}', '{x}'); select pg_sleep(1)" >/dev/null &
-	until_true 60 eval '[[ $(sql "select count(*) from pg_stat_activity where wait_event = '"'PgSleep'"'") == 1 ]]'
-	! sql_as admin "select k2k_fleet.change($version, '{902}', '{x}')" || fail "a change from an old version was made"
-	has "$out" "somebody else has changed definitions"
-	wait $! || fail "the first change failed"
+	local first second
+	mkfifo "$DIR/first"
+	psql -U boss -qAtX -v ON_ERROR_STOP=1 <"$DIR/first" >"$DIR/changed" &
+	pids=($!)
+	exec {first}>"$DIR/first"
+	echo "begin; select k2k_fleet.change($version, '{901}', '{x}');" >&"$first"
+	until_true 60 test -s "$DIR/changed"
+	(sql_as admin "select k2k_fleet.change($version, '{902}', '{x}')" || code=$?; echo "$out" >"$DIR/told"; exit "${code-0}") &
+	second=$!
+	until_true 60 eval '[[ $(sql "select count(*) from pg_stat_activity where wait_event_type = '"'Lock'"'") == 1 ]]'
+	echo "commit;" >&"$first"
+	exec {first}>&-
+	! wait "$second" || fail "a change from an old version was made"
+	has "$(<"$DIR/told")" "somebody else has changed definitions"
+	wait "${pids[0]}" || fail "the first change failed"
 }
 
 cli_fleet_bill_is_exact() {

@@ -10,10 +10,11 @@
 . "$(dirname "$0")/completion_harness.bash"
 completion_of "$FLEETCTL"
 
-offers() { # CANDIDATES WORD...
-	offered "${@:2}"
-	is "$out" "$1"
-}
+# It waits for the database for a second at most, and offers nothing if that answers later.
+offers() { until_true 60 does_offer "$@"; } # CANDIDATES WORD...
+does_offer() { offered "${@:2}"; [[ $out == "$1" ]]; }
+shows() { until_true 60 does_show "$@"; } # SHELL CANDIDATES LINE
+does_show() { "$1_shows" "$3"; [[ $(sort <<<"$out") == "$2" ]]; }
 
 cli_fleet_completion_offers_what_help_shows_and_is_silent_without_a_database() {
 	local command global
@@ -74,10 +75,8 @@ cli_fleet_completion_offers_tenants_hosts_and_roles_of_the_database() {
 	fleetctl 0 completion words -- usage 42; is "$(head -n 1 <<<"$out")" 42
 	for shell in bash fish zsh; do
 		command -v $shell >/dev/null || continue
-		${shell}_shows "forget h"
-		is "$out" $'h1\nh2'
-		${shell}_shows "budgets --hosts 42"
-		is "$(sort <<<"$out")" $'42\n421'
+		shows $shell $'h1\nh2' "forget h"
+		shows $shell $'42\n421' "budgets --hosts 42"
 		${shell}_shows "hosts --output=j"
 		is "${out##*=}" json
 		${shell}_shows "pro"

@@ -35,7 +35,7 @@ cli_fleet_metrics_tell_the_state_of_an_agent() {
 	fi
 
 	# the database is away: what is booked waits
-	stop_server
+	stop_servers
 	wait_for 'connected{}' 0
 	before=$(value 'report_timestamp_seconds{}') errors=$(value 'errors_total{of="database"}')
 	((errors > 0)) || fail "no error was counted"
