@@ -241,3 +241,16 @@ use_up() {
 	done
 	insist "$n" $((want - granted)) "$piece" 20
 }
+
+# begin_to_return: h1 has drawn half of a budget of 4 s; h2 has used the other half and wants more.
+# h1's agent has taken its budget away, but returns it only when a broker there that is stopped goes on.
+begin_to_return() {
+	agent 1 --chunk 2s
+	apply '{id: 42, preset: unlimited, budgets: {7: 4s/fleet}}'
+	until_true 60 eval '[[ $(state drawn) == 2000 ]]'
+	K2K_REGISTRY=$(registry 1) attach
+	kill -STOP "$broker_pid"
+	agent 2 --chunk 1s
+	until_true 60 eval 'spend 2 100 20; [[ $(used_on 2) == 2000 ]]'
+	until_true 60 eval 'spend 2 1 20; [[ $(budget_on 1) == 0 ]]'
+}

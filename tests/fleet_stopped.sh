@@ -73,15 +73,7 @@ cli_fleet_stopped_agent_that_draws_grants_nothing_twice() {
 
 # It has lowered the budget, and waits for the grace period after which it would return the rest.
 cli_fleet_stopped_agent_that_returns_returns_nothing_twice() {
-	fleet; host 1; host 2
-	agent 1 --chunk 2s
-	apply '{id: 42, preset: unlimited, budgets: {7: 4s/fleet}}'
-	until_true 60 eval '[[ $(state drawn) == 2000 ]]'
-	K2K_REGISTRY=$(registry 1) attach
-	kill -STOP "$broker_pid"
-	agent 2 --chunk 1s
-	until_true 60 eval 'spend 2 100 20; [[ $(used_on 2) == 2000 ]]'
-	until_true 60 eval 'spend 2 1 20; [[ $(budget_on 1) == 0 ]]'
+	fleet; host 1; host 2; begin_to_return
 	stop_agent
 	kill -CONT "$broker_pid"
 	succeed --chunk 1s
