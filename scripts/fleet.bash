@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# What scripts/fleet-quickstart and scripts/fleet-test have in common: a PostgreSQL and three hosts on this machine.
+# What scripts/fleet-quickstart, fleet-test and fleet-scale have in common: a PostgreSQL and hosts on this machine.
 # Sourced, with $here set to the folder of the scripts.
 #
 # Everything runs in namespaces of its own (processes, mounts, network, IPC): when the first of its processes ends, the
@@ -9,7 +9,7 @@
 # shellcheck disable=SC2034,SC2154
 checkout=${here%/*}
 DEADLINE=60                          # seconds that any step may take before it counts as failed
-host=() agent=() agent_options=()
+host=() agent=() agent_options=() server_options=()
 
 die() { echo "${0##*/}: ${*:2}" >&2; exit "$1"; }
 # wait_for WHAT COMMAND...
@@ -74,7 +74,7 @@ sql() { psql -qAtX -v ON_ERROR_STOP=1 -c "$1"; }
 start_server() {
 	# it is killed: nothing of it stays in /dev/shm
 	"${as_server[@]}" "$server/postgres" -D "$dir/data" -k "$dir" -c listen_addresses=10.77.0.1 -c fsync=off \
-		-c dynamic_shared_memory_type=mmap >>"$dir/log" 2>&1 &
+		-c dynamic_shared_memory_type=mmap "${server_options[@]}" >>"$dir/log" 2>&1 &
 	database=$!
 	disown "$database"
 }
@@ -99,8 +99,8 @@ start_database() {
 	export PGDATABASE=fleet
 }
 
-# start_host N: a network that a cable connects with the database's, and shared memory
-start_host() {
+# start_machine N: a network that a cable connects with the database's, and shared memory
+start_machine() {
 	local n=$1
 	# shellcheck disable=SC2016
 	unshare --mount --net sh -c 'mount -t tmpfs host /dev/shm && ip link set lo up && : >"$1" && exec sleep infinity' \
@@ -111,6 +111,11 @@ start_host() {
 	ip link set "cable$n" master fleet up
 	on "$n" ip addr add "10.77.0.1$n/24" dev net0
 	on "$n" ip link set net0 up
+}
+# start_host N: a machine with a registry, which belongs to the fleet, and its agent
+start_host() {
+	local n=$1
+	start_machine "$n"
 	on "$n" "$CTL" init -q --max-tenants 16 --max-engagements 64 --max-budgets 16 ||
 		die 1 "host $n: no registry"
 	sql "create role agent_$n login; grant k2k_fleet_agent to agent_$n"

@@ -15,6 +15,8 @@ k2k_script_tests(cli SCRIPTS fleet_quickstart ARGS $<TARGET_FILE:k2k-tenantctl> 
 # it waits most of the time
 add_test(NAME fleet_storm_60s COMMAND ${PROJECT_SOURCE_DIR}/scripts/fleet-test --storm 60 --build ${CMAKE_BINARY_DIR})
 set_tests_properties(fleet_storm_60s PROPERTIES LABELS fleet TIMEOUT 600 SKIP_RETURN_CODE 3)
+add_test(NAME fleet_scale_quick COMMAND ${PROJECT_SOURCE_DIR}/scripts/fleet-scale --quick --build ${CMAKE_BINARY_DIR})
+set_tests_properties(fleet_scale_quick PROPERTIES LABELS fleet TIMEOUT 600 SKIP_RETURN_CODE 3)
 k2k_script_tests(cli SCRIPTS fleet_database ${fleet_arguments} NAMES making)
 k2k_script_tests(cli SCRIPTS fleet fleet_rights fleet_budgets fleet_stopped fleet_failover fleet_completion fleet_metrics
   ${fleet_arguments} NAMES fleets)
