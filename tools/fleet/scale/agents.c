@@ -67,6 +67,10 @@ static int one_pass(struct host *h, struct due *due)
 		registry_use_up(&h->registry, load.used_up, &h->seed);
 	}
 	code = pass(a, due);
+	if (a->replaced) { /* it would end, and its unit would start it again */
+		a->replaced = false;
+		link_close(a);
+	}
 	if (code && !a->db.conn)
 		link_close(a);
 	if (code)
