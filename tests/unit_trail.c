@@ -464,7 +464,8 @@ TEST(close_ends_what_is_open)
 	assert_int_equal(r.records[0].count, 5);
 	assert_int_equal(r.cursor.waiting, 0);
 	/* The helper has closed it: readers need not ask whether its writer lives. */
-	assert_true(f.admin->map.events[r.records[0].ring * FIXTURE_EVENTS + 1].count & K2K_EVENT_CLOSED);
+	assert_true(f.admin->map.events[r.records[0].ring * FIXTURE_EVENTS + 1].count &
+	            K2K_EVENT_CLOSED);
 	fixture_close(&f);
 }
 
