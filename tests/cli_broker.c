@@ -37,8 +37,8 @@ static int hold_shares(const char *name, uint64_t epoch, uint64_t seconds)
 	if (!code && shares.epoch != epoch)
 		code = k2k_shares_hold(admin, epoch, 0);
 	if (!code)
-		code = k2k_shares_hold(admin, epoch,
-		                       seconds ? shares.now_ns + seconds * UINT64_C(1000000000) : 0);
+		code = k2k_shares_hold(
+			admin, epoch, seconds ? shares.now_ns + seconds * UINT64_C(1000000000) : 0);
 	k2k_registry_close(&admin);
 	return code;
 }

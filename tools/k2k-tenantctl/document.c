@@ -472,7 +472,8 @@ static bool complete_rate(struct source *s, struct entry *e, uint32_t seen,
 		e->rate.policy = K2K_RATE_BUCKET;
 	if (e->rate.shared && (burst || e->rate.period != K2K_PERIOD_SECOND))
 		return bad_at(s, e->line, e->column,
-		              "tenant %" PRIu64 ": alone is of a share of a rate by the second, and "
+		              "tenant %" PRIu64
+		              ": alone is of a share of a rate by the second, and "
 		              "that is no bucket",
 		              e->id);
 	return true;

@@ -14,16 +14,14 @@ _Static_assert(UNITS_PER_SECOND == (int)K2K_PERIOD_SECOND &&
 
 struct rate rate_of_tenant(const struct k2k_tenant_info *info)
 {
-	return (struct rate){ info->max_messages_per_sec, info->burst,
-		              info->rate_period,          info->rate_policy,
-		              info->rate_alone,           info->rate_shared };
+	return (struct rate){ info->max_messages_per_sec, info->burst,      info->rate_period,
+		              info->rate_policy,          info->rate_alone, info->rate_shared };
 }
 
 struct rate rate_of_quota(const struct k2k_quota *quota)
 {
-	return (struct rate){ quota->max_messages_per_sec, quota->burst,
-		              quota->rate_period,          quota->rate_policy,
-		              quota->rate_alone,           quota->rate_shared };
+	return (struct rate){ quota->max_messages_per_sec, quota->burst,      quota->rate_period,
+		              quota->rate_policy,          quota->rate_alone, quota->rate_shared };
 }
 
 void rate_into_quota(struct rate rate, struct k2k_quota *quota)
@@ -51,9 +49,8 @@ bool rate_same(const struct rate *a, const struct rate *b)
 
 bool rate_is_plain(const struct rate *rate)
 {
-	return is_unlimited(rate) ||
-	       (rate->policy == K2K_RATE_WINDOW && rate->period == K2K_PERIOD_SECOND &&
-	        !rate->shared);
+	return is_unlimited(rate) || (rate->policy == K2K_RATE_WINDOW &&
+	                              rate->period == K2K_PERIOD_SECOND && !rate->shared);
 }
 
 const char *rate_policy_name(uint32_t policy)
