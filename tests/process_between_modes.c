@@ -216,7 +216,7 @@ static void it_was_refused(uint64_t n)
 TEST(a_check_takes_no_share_by_the_time_of_a_later_epoch)
 {
 	begin_with_shares();
-	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, peek, end_unlimited_shares,
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, peek, end_unlimited_shares,
 	                           begin_shares_of_nothing, it_was_refused });
 }
 
