@@ -163,9 +163,9 @@ static void begin_with_shares(void)
 }
 
 /*
- * A message passes by the earlier epoch, whose shares have ended, since there is no limit alone, and
- * by the later one, whose share is unlimited. It is refused if it is decided by the share of the
- * earlier and the time of the later one.
+ * A message passes by the earlier epoch, whose shares have ended, since there is no limit alone,
+ * and by the later one, whose share is unlimited. It is refused if it is decided by the share of
+ * the earlier and the time of the later one.
  */
 static void end_shares_of_nothing(struct k2k_registry *by, uint64_t n)
 {
