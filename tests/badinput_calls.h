@@ -302,6 +302,37 @@ static int call_restore(struct k2k_registry *reg, int variant, int *expected)
 	return k2k_tenant_restore(reg, &image);
 }
 
+/* Other calls may have come before, so each takes later epochs. */
+static int call_shares_hold(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+	int code = k2k_shares_get(reg, &shares);
+
+	if (code)
+		return code;
+	switch (variant) {
+	case 0: return k2k_shares_hold(reg, shares.epoch + 1, 0);
+	case 1: return k2k_shares_hold(reg, 0, 0);
+	case 2: return k2k_shares_hold(reg, shares.epoch + 1, 1);
+	case 3:
+		*expected = K2K_ESTALE;
+		(void)k2k_shares_hold(reg, shares.epoch + 2, 0);
+		return k2k_shares_hold(reg, shares.epoch + 1, 0);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_shares_get(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+
+	if (variant == 1)
+		return k2k_shares_get(reg, NULL);
+	if (variant > 1)
+		UNLESS_SPOILT(variant - 2, shares);
+	return k2k_shares_get(reg, &shares);
+}
+
 static int call_generation_pass(struct k2k_registry *reg, int variant, int *expected)
 {
 	switch (variant) {

@@ -7,6 +7,7 @@
 
 #include "crash_kernels.h"
 #include "crash_scene.h"
+#include "crash_shares.h"
 #include "rate.h"
 #include "tenant.h"
 
@@ -483,6 +484,9 @@ static const struct operation admin_operations[] HARNESS_USED = {
 	ADMIN("update rate, from a bucket", run_update_rate, .arrange = make_bucket),
 	ADMIN("update rate, of an open window", run_update_shared, .arrange = share_and_open),
 	ADMIN("deregister, with an open window", run_deregister_shared, .arrange = share_and_open),
+	ADMIN("update rate, to a share", run_update_share),
+	ADMIN("shares hold on", run_hold_on, .arrange = hold_shares),
+	ADMIN("shares of another epoch", run_other_epoch, .arrange = hold_shares),
 	ADMIN("update memory", run_update_memory),
 	ADMIN("update kernels", run_update_kernels),
 	ADMIN("update budgets", run_update_budgets, .may_leave_record = true),

@@ -382,6 +382,7 @@ enum key {
 	KEY_BURST,
 	KEY_POLICY,
 	KEY_ALERTS,
+	KEY_ALONE,
 	PLAIN_KEYS,
 	KEY_GENERATION = PLAIN_KEYS,
 	KEY_REGISTERED_AT,
@@ -399,8 +400,8 @@ enum key {
 /* clang-format off */
 static const char *const entry_keys[] = {
 	"id", "preset", "rate", "kernels", "gpu_memory", "budgets", "name", "shadow", "burst",
-	"policy", "alerts", "generation", "registered_at_ns", "admitted_total", "rejected_total",
-	"unattributed_ns", "gpu_ns", "suspended", "shadow_rejected_total",
+	"policy", "alerts", "alone", "generation", "registered_at_ns", "admitted_total",
+	"rejected_total", "unattributed_ns", "gpu_ns", "suspended", "shadow_rejected_total",
 	"suspended_rejected_total", "corrected_ns", "periods",
 };
 /* clang-format on */
@@ -425,13 +426,12 @@ static bool take_id(struct source *s, struct entry *e)
 	       bad(s, "id 0 means 'no tenant'; ids are 1 to 18446744073709551615");
 }
 
-static bool take_rate(struct source *s, struct rate *rate)
+static bool take_rate(struct source *s, const char *key, uint64_t *rate, uint32_t *period)
 {
 	struct units_fault fault;
 
-	return is_scalar(s, "rate") &&
-	       (!units_parse_rate(scalar(s), &rate->number, &rate->period, &fault) ||
-	        bad_scalar(s, "rate", &fault, RATE_FORM));
+	return is_scalar(s, key) && (!units_parse_rate(scalar(s), rate, period, &fault) ||
+	                             bad_scalar(s, key, &fault, RATE_FORM));
 }
 
 static bool take_policy(struct source *s, uint32_t *policy)
@@ -443,7 +443,7 @@ static bool take_policy(struct source *s, uint32_t *policy)
 	       bad(s, "policy '%.60s': must be window or bucket", scalar(s));
 }
 
-/* A bucket has a burst, and a window none. */
+/* A bucket has a burst, and a window none; only a window of a second is a share. */
 static bool complete_rate(struct source *s, struct entry *e, uint32_t seen,
                           const struct k2k_quota *preset)
 {
@@ -459,6 +459,10 @@ static bool complete_rate(struct source *s, struct entry *e, uint32_t seen,
 		              e->id);
 	if (burst)
 		e->rate.policy = K2K_RATE_BUCKET;
+	if (e->rate.shared &&
+	    (burst || e->rate.period != K2K_PERIOD_SECOND || e->alone_period != K2K_PERIOD_SECOND))
+		return bad_at(s, e->line, e->column,
+		              "tenant %" PRIu64 ": alone is of a window of a second", e->id);
 	return true;
 }
 
@@ -469,7 +473,10 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	switch (key) {
 	case KEY_ID: return take_id(s, e);
 	case KEY_PRESET: return take_preset(s, preset);
-	case KEY_RATE: return take_rate(s, &e->rate);
+	case KEY_RATE: return take_rate(s, "rate", &e->rate.number, &e->rate.period);
+	case KEY_ALONE:
+		e->rate.shared = true;
+		return take_rate(s, "alone", &e->rate.alone, &e->alone_period);
 	case KEY_BURST: return take_u64(s, "burst", &a_number, &e->rate.burst);
 	case KEY_POLICY: return take_policy(s, &e->rate.policy);
 	case KEY_ALERTS:
@@ -520,7 +527,7 @@ static bool is_complete(struct source *s, const struct entry *e, uint32_t seen, 
 		return bad_at(s, e->line, e->column, "this tenant has no id");
 	/* a saved tenant has every key of version 0.1: presets do not apply */
 	for (size_t i = 0; s->kind == DOCUMENT_SAVED && i < count; i++)
-		if (i != KEY_PRESET && (i < KEY_NAME || i > KEY_ALERTS) && i < KEY_SUSPENDED &&
+		if (i != KEY_PRESET && (i < KEY_NAME || i > KEY_ALONE) && i < KEY_SUSPENDED &&
 		    !(seen & 1u << i))
 			return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": has no %s", e->id,
 			              entry_keys[i]);

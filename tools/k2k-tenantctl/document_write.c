@@ -44,6 +44,11 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
 		        json ? ", \"burst\": \"%" PRIu64 "\", \"policy\": \"bucket\""
 		             : ", burst: %" PRIu64 ", policy: bucket",
 		        i->burst);
+	if (i->rate_shared)
+		write_text(out, json, "alone",
+		           i->rate_alone == K2K_UNLIMITED
+		                   ? "unlimited"
+		                   : units_print_rate(text, i->rate_alone, K2K_PERIOD_SECOND));
 	if (i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 		write_text(out, json, "kernels", "unlimited");
 	else
