@@ -43,6 +43,8 @@ int k2k_clock_open(struct k2k_clock *clock)
 	while (fscanf(file, "%31s %lld %lld", name, &seconds, &ns) == 3)
 		if (strcmp(name, "monotonic") == 0)
 			clock->offset_ns = seconds * (int64_t)K2K_NS_PER_SEC + ns;
+		else if (strcmp(name, "boottime") == 0)
+			clock->boot_offset_ns = seconds * (int64_t)K2K_NS_PER_SEC + ns;
 	fclose(file);
 	return 0;
 }
@@ -99,6 +101,16 @@ uint64_t k2k_clock_wall_ns(const struct k2k_clock *clock)
 uint64_t k2k_clock_wall_exact_ns(const struct k2k_clock *clock)
 {
 	return read_wall_ns(clock, CLOCK_REALTIME);
+}
+
+uint64_t k2k_clock_boot_ns(const struct k2k_clock *clock)
+{
+	/* relaxed, both: as in k2k_clock_read() */
+	const k2k_u64 *injected_ns = k2k_load_relaxed(&clock->injected_ns);
+
+	return k2k_unlikely(injected_ns != NULL)
+	               ? k2k_load_relaxed(injected_ns)
+	               : read_ns(CLOCK_BOOTTIME) - (uint64_t)clock->boot_offset_ns;
 }
 
 uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock)

@@ -18,7 +18,8 @@
 #include "base.h"
 
 struct k2k_clock {
-	int64_t offset_ns; /* what this time namespace adds to the clock */
+	int64_t offset_ns;      /* what this time namespace adds to the clock */
+	int64_t boot_offset_ns; /* and to CLOCK_BOOTTIME */
 	/* the time to use instead, of a simulated registry or of a test */
 	_Atomic(const k2k_u64 *) injected_ns;
 	_Atomic(const k2k_u64 *) injected_wall_ns; /* the same for the wall clock */
@@ -81,6 +82,13 @@ uint64_t k2k_clock_until_next_second(const struct k2k_clock *clock);
  */
 uint64_t k2k_clock_wall_ns(const struct k2k_clock *clock);
 uint64_t k2k_clock_wall_exact_ns(const struct k2k_clock *clock);
+
+/*
+ * CLOCK_BOOTTIME as the initial time namespace counts it, precisely: it goes on while the machine
+ * is suspended, so it is the clock of what must have ended by then (shares, rate.h). An injected
+ * clock is never suspended.
+ */
+uint64_t k2k_clock_boot_ns(const struct k2k_clock *clock);
 
 /* CLOCK_MONOTONIC of this process's time namespace, for deadlines and pauses. */
 uint64_t k2k_clock_monotonic_ns(void);

@@ -54,12 +54,24 @@ static int take_limits(struct k2k_limits *limits, const struct k2k_quota *quota)
 	    k2k_sat_add(quota->max_messages_per_sec, quota->burst) >= K2K_RATE_MAX)
 		return k2k_fail_argument("burst", "together with a bucket's rate it must be less "
 		                                  "than 2^33");
+	if (quota->rate_shared > 1)
+		return k2k_fail_argument("rate_shared", "neither 0 nor 1");
+	if (quota->rate_shared && (quota->rate_policy != K2K_RATE_WINDOW ||
+	                           quota->rate_period != K2K_PERIOD_SECOND))
+		return k2k_fail_argument("rate_shared", "1, but the rate is not a window of a "
+		                                        "second: no other can be shared");
+	if (quota->rate_alone && !quota->rate_shared)
+		return k2k_fail_argument("rate_alone", "not 0, but the rate is not shared");
+	if (quota->reserved)
+		return k2k_fail_argument("reserved", "not 0");
 	memcpy(&limits->alerts, quota->alerts, sizeof(limits->alerts));
 	if (!k2k_alert_is_list(limits->alerts))
 		return k2k_fail_argument("alerts", "not percentages up to 100 in ascending order");
 	limits->rate = quota->max_messages_per_sec;
 	limits->burst = quota->burst;
+	limits->alone = quota->rate_alone;
 	limits->mode = (quota->rate_policy == K2K_RATE_BUCKET ? K2K_MODE_BUCKET : 0u) |
+	               (quota->rate_shared ? K2K_MODE_SHARED : 0u) |
 	               quota->rate_period << K2K_MODE_PERIOD_SHIFT |
 	               (quota->shadow ? K2K_MODE_SHADOW : 0u) |
 	               (limits->alerts ? K2K_MODE_ALERTS : 0u);
@@ -266,7 +278,7 @@ static int try_register(struct k2k_change *change)
 /* The bits of a tenant's mode that an update of `mask` sets. */
 static uint32_t modes_of(uint32_t mask)
 {
-	return (mask & K2K_UPDATE_RATE ? K2K_MODE_BUCKET | K2K_MODE_PERIOD : 0u) |
+	return (mask & K2K_UPDATE_RATE ? K2K_MODE_RATE : 0u) |
 	       (mask & K2K_UPDATE_SHADOW ? K2K_MODE_SHADOW : 0u) |
 	       (mask & K2K_UPDATE_SUSPENDED ? K2K_MODE_SUSPENDED : 0u) |
 	       (mask & K2K_UPDATE_ALERTS ? K2K_MODE_ALERTS : 0u);
@@ -282,6 +294,7 @@ static void change_limits(struct k2k_change *change, struct k2k_limits *limits)
 	if (change->mask & K2K_UPDATE_RATE) {
 		limits->rate = given->rate;
 		limits->burst = given->burst;
+		limits->alone = given->alone;
 	}
 	if (change->mask & K2K_UPDATE_GPU_MEMORY)
 		limits->gpu_memory_bytes = given->gpu_memory_bytes;
@@ -291,7 +304,7 @@ static void change_limits(struct k2k_change *change, struct k2k_limits *limits)
 		limits->alerts = given->alerts;
 	if (change->mask & K2K_UPDATE_NAME)
 		memcpy(limits->name, given->name, sizeof(limits->name));
-	if (limits->rate != old.rate || limits->burst != old.burst ||
+	if (limits->rate != old.rate || limits->burst != old.burst || limits->alone != old.alone ||
 	    (limits->mode ^ old.mode) & modes_of(K2K_UPDATE_RATE))
 		change->changed |= K2K_UPDATE_RATE;
 	if (limits->gpu_memory_bytes != old.gpu_memory_bytes)

@@ -32,6 +32,7 @@ static uint64_t mode_of(const struct k2k_limits *limits, uint32_t changed)
 		mode |= K2K_AUDIT_MODE_SUSPENDED;
 	if (changed & K2K_UPDATE_RATE) {
 		mode |= limits->mode & K2K_MODE_BUCKET ? K2K_AUDIT_MODE_BUCKET : 0;
+		mode |= limits->mode & K2K_MODE_SHARED ? K2K_AUDIT_MODE_SHARED : 0;
 		mode |= period_of(limits) << K2K_AUDIT_MODE_PERIOD_SHIFT;
 	}
 	return mode;
@@ -58,6 +59,8 @@ void k2k_change_append_events(const struct k2k_change *change)
 		if (changed & K2K_UPDATE_RATE) {
 			values[K2K_AUDIT_REGISTER_RATE] = limits->rate;
 			values[K2K_AUDIT_REGISTER_BURST] = limits->burst;
+			if (limits->mode & K2K_MODE_SHARED)
+				values[K2K_AUDIT_REGISTER_BURST] = limits->alone;
 		}
 		if (changed & K2K_UPDATE_GPU_MEMORY)
 			values[K2K_AUDIT_REGISTER_GPU_MEMORY] = limits->gpu_memory_bytes;
@@ -143,6 +146,8 @@ static void add_rate(struct text *text, const struct k2k_limits *limits)
 	add_field(text, keys[period_of(limits)], limits->rate);
 	if (limits->mode & K2K_MODE_BUCKET)
 		add_field(text, "burst", limits->burst);
+	if (limits->mode & K2K_MODE_SHARED)
+		add_field(text, "rate_alone", limits->alone);
 }
 
 static void report_limits(const struct k2k_change *change, struct k2k_sink *sink)

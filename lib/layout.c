@@ -57,6 +57,9 @@
 		FIELD(k2k_shm_defs, header, 0) \
 		FIELD(k2k_shm_defs, poisoned, 1024) \
 		FIELD(k2k_shm_defs, reserved0, 1028) \
+		FIELD(k2k_shm_defs, shares_until_ns, 1032) \
+		FIELD(k2k_shm_defs, shares_epoch, 1040) \
+		FIELD(k2k_shm_defs, reserved7, 1048) \
 		FIELD(k2k_shm_defs, grace_token, 1088) \
 		FIELD(k2k_shm_defs, grace_wake, 1096) \
 		FIELD(k2k_shm_defs, reserved1, 1100) \
@@ -120,7 +123,8 @@
 		FIELD(k2k_shm_tenant_cold, list_next, 116) \
 		FIELD(k2k_shm_tenant_cold, pinned_by, 120) \
 		FIELD(k2k_shm_tenant_cold, totals_due, 128) \
-		FIELD(k2k_shm_tenant_cold, reserved, 136) \
+		FIELD(k2k_shm_tenant_cold, alone, 136) \
+		FIELD(k2k_shm_tenant_cold, reserved, 152) \
 	END(k2k_shm_tenant_cold) \
 	STRUCT(k2k_shm_cell, 64) \
 		FIELD(k2k_shm_cell, window, 0) \

@@ -185,7 +185,15 @@ struct k2k_shm_defs {
 
 	/* read by every lookup; written only once, by the call that destroys the registry */
 	_Alignas(64) k2k_u32 poisoned; /* 0, or K2K_POISONED: being destroyed */
-	uint8_t reserved0[60];
+	uint32_t reserved0;
+	/*
+	 * Shares of rates over many hosts, written by an administrator every few seconds: they hold
+	 * before this time of CLOCK_BOOTTIME in ns, as counted in the initial time namespace; 0:
+	 * they don't. And whose they are: a number of the caller. Protocol: rate.h, shares.c.
+	 */
+	k2k_u64 shares_until_ns;
+	k2k_u64 shares_epoch;
+	uint8_t reserved7[40];
 
 	/* read by helpers and by allocators */
 	_Alignas(64) k2k_u64 grace_token; /* grace periods begun; starts at 1 */
@@ -298,14 +306,15 @@ enum {
 	K2K_MODE_SHADOW = 1 << 3,    /* limits are decided, counted and audited, but not enforced */
 	K2K_MODE_SUSPENDED = 1 << 4, /* nothing new is admitted or granted, shadow or not */
 	K2K_MODE_ALERTS = 1 << 5,    /* the set has thresholds */
+	K2K_MODE_SHARED = 1 << 6,    /* the rate is a share, of a window of a second */
 };
 #define K2K_MODE_PERIOD_SHIFT 1
-#define K2K_MODE_RATE (K2K_MODE_BUCKET | K2K_MODE_PERIOD)
+#define K2K_MODE_RATE (K2K_MODE_BUCKET | K2K_MODE_PERIOD | K2K_MODE_SHARED)
 #define K2K_BURST_BITS 56
 #define K2K_BURST(word) ((word) & ((UINT64_C(1) << K2K_BURST_BITS) - 1))
 #define K2K_BURST_MODE(word) ((uint32_t)((word) >> K2K_BURST_BITS))
 #define K2K_BURST_WORD(burst, mode) ((uint64_t)((mode)&K2K_MODE_RATE) << K2K_BURST_BITS | (burst))
-#define K2K_MODE_KNOWN 0x3fu
+#define K2K_MODE_KNOWN 0x7fu
 
 #define K2K_ALERTS 4     /* percentages, ascending, in the bytes of one word; 0: unused */
 #define K2K_NAME_WORDS 4 /* of a tenant: at most 31 bytes of UTF-8, the rest are zero bytes */
@@ -334,7 +343,8 @@ struct k2k_shm_tenant_cold {
 	k2k_u64 pinned_by;
 	/* the generation whose final totals the writer that reaps it must report; 0: none */
 	k2k_u64 totals_due;
-	uint8_t reserved[24];
+	k2k_u64 alone[2]; /* of a shared rate: the limit while no shares hold; else 0 */
+	uint8_t reserved[8];
 };
 
 /* ---- tenants: what brokers write ----------------------------------------- */

@@ -225,7 +225,7 @@ static __attribute__((noinline)) bool pass_by_mode(const struct k2k_registry *re
 	struct k2k_terms terms;
 	struct k2k_rate rate;
 	struct decision d;
-	uint64_t select;
+	uint64_t select, until;
 	bool lost = false;
 
 	do {
@@ -242,6 +242,8 @@ static __attribute__((noinline)) bool pass_by_mode(const struct k2k_registry *re
 		/* relaxed, both: as in try_decide() */
 		terms.rate = k2k_load_relaxed(&tenant->rate[terms.version & 1]);
 		terms.burst = K2K_BURST(k2k_load_relaxed(&tenant->burst[terms.version & 1]));
+		until = terms.mode & K2K_MODE_SHARED ? k2k_rate_shares_until(&reg->map)
+		                                     : K2K_NEVER_NS;
 		if (terms.mode & (K2K_MODE_SUSPENDED | K2K_MODE_ALERTS) ||
 		    !k2k_rate_try_look(cell, &rate) || !k2k_rate_is_of(rate.window, terms.version))
 			return false;
@@ -260,7 +262,8 @@ static __attribute__((noinline)) bool pass_by_mode(const struct k2k_registry *re
 			d.limit = terms.burst;
 		} else {
 			now = k2k_clock_now(&reg->clock);
-			if (!k2k_rate_is_current(&rate, terms.version, terms.mode, now.second) ||
+			if ((until != K2K_NEVER_NS && k2k_clock_boot_ns(&reg->clock) >= until) ||
+			    !k2k_rate_is_current(&rate, terms.version, terms.mode, now.second) ||
 			    !k2k_rate_has_room(&rate, terms.rate, n))
 				return false;
 			d.second = k2k_rate_second(rate.window);

@@ -67,6 +67,25 @@
  * reads the overwritten set fails to install what it makes of that.
  * A call that had loaded the old definition may still be counted by it. That is one call a thread.
  *
+ * Shares. A window of a second may be this host's share of a rate over many hosts. Two words of
+ * `defs` say until when shares hold, and whose they are (shares.c); the definition has both limits,
+ * the share and what is in force alone. Each decision takes the share if CLOCK_BOOTTIME shows a
+ * time before `shares_until_ns`, else the other one; nothing is kept of that. So:
+ *
+ *   7. A share ends by itself. The clock is read after `admitted`, by the process that decides, and
+ *      goes on in a suspend: who was stopped before that decides by the limit that is in force now.
+ *      Who was stopped after it may still count one call, as after a change of the definition; it
+ *      fails if any other message was counted meanwhile.
+ *   8. A window admits at most the larger of both limits: (4) with the limit of each call. A window
+ *      that has used more than the limit that comes into force is full.
+ *   9. The share of an earlier epoch is never in force by the time of a later one. That time is
+ *      stored after the definitions were changed and their pairs converted: who sees it also sees
+ *      another version, in the second look at it or in the tag of the pair, and looks again.
+ *
+ * Only the writer stores these two words, and a broker can't: `defs` is read-only there. The clock
+ * has to go on while the machine is paused. That of a virtual machine may stand still: then its
+ * shares hold for longer by the pause.
+ *
  * `admitted` decides where a message is counted, not the verdict: a message that is counted between
  * another call's look and its install takes room in the window that begins, or is taken from the
  * bucket that the other found full, though its verdict names the time before.
@@ -89,9 +108,10 @@
 /* The rate of a definition. */
 struct k2k_terms {
 	uint64_t version;
-	uint64_t rate;
+	uint64_t rate;  /* in force */
 	uint64_t burst; /* of a bucket */
-	uint32_t mode;  /* K2K_MODE_BUCKET, K2K_MODE_PERIOD */
+	uint64_t alone; /* of a share: the limit while no shares hold */
+	uint32_t mode;  /* K2K_MODE_RATE */
 };
 
 /* A snapshot of all three words. */
@@ -162,6 +182,24 @@ static inline uint64_t k2k_rate_period(uint32_t mode)
 static inline uint64_t k2k_rate_effective(uint64_t limit)
 {
 	return limit < K2K_RATE_MAX ? limit : K2K_RATE_MAX;
+}
+
+/* ---- shares ----------------------------------------------------------------------------- */
+
+/* It must be read before the last look at the pair or at the version (9). */
+static inline uint64_t k2k_rate_shares_until(const struct k2k_map *map)
+{
+	/* observe[shares-until]: the definitions that were changed before the time was set (9) */
+	return k2k_load_acquire(&map->defs->shares_until_ns);
+}
+
+/* Do shares hold now? */
+static inline bool k2k_rate_shares_hold(const struct k2k_map *map, const struct k2k_clock *clock)
+{
+	uint64_t until = k2k_rate_shares_until(map);
+
+	K2K_DELAY(until_seen);
+	return until != 0 && k2k_clock_boot_ns(clock) < until;
 }
 
 /* ---- the short way: one look, no store, false if anything is unusual -------------------- */

@@ -79,6 +79,9 @@ static int copy_tenant(struct k2k_registry *reg, uint32_t slot, uint64_t state_g
 	info->max_gpu_memory_bytes = limits.gpu_memory_bytes;
 	info->max_concurrent_kernels = limits.kernels;
 	info->burst = limits.burst;
+	info->rate_alone = limits.alone;
+	info->rate_shared = (limits.mode & K2K_MODE_SHARED) != 0;
+	info->rate_holds = info->rate_shared && k2k_rate_shares_hold(&reg->map, &reg->clock);
 	info->rate_policy = limits.mode & K2K_MODE_BUCKET ? K2K_RATE_BUCKET : K2K_RATE_WINDOW;
 	info->rate_period = (limits.mode & K2K_MODE_PERIOD) >> K2K_MODE_PERIOD_SHIFT;
 	info->shadow = (limits.mode & K2K_MODE_SHADOW) != 0;

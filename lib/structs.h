@@ -28,7 +28,7 @@
 
 /* Sizes in bytes: first that of the current header, then those of earlier ones. */
 #define K2K_STRUCTS(X)                           \
-	X(k2k_quota, 80, 40)                     \
+	X(k2k_quota, 96, 80, 40)                 \
 	X(k2k_verdict, 56)                       \
 	X(k2k_lease, 32)                         \
 	X(k2k_kernel_info, 144)                  \
@@ -40,7 +40,8 @@
 	X(k2k_registry_info, 328, 320, 312, 296) \
 	X(k2k_finding, 208)                      \
 	X(k2k_repair_info, 88, 56)               \
-	X(k2k_tenant_info, 240, 136)             \
+	X(k2k_tenant_info, 256, 240, 136)        \
+	X(k2k_shares, 32)                        \
 	X(k2k_tenant_totals, 152, 104)           \
 	X(k2k_tenant_image, 176, 104)            \
 	X(k2k_budget_info, 96, 48)               \

@@ -107,6 +107,7 @@ void k2k_tenant_limits(const struct k2k_map *map, uint32_t slot, struct k2k_limi
 		limits->rate = k2k_load_relaxed(&tenant->rate[set]);
 		limits->burst = K2K_BURST(k2k_load_relaxed(&tenant->burst[set]));
 		K2K_DELAY(half_copied);
+		limits->alone = k2k_load_relaxed(&cold->alone[set]);
 		limits->gpu_memory_bytes = k2k_load_relaxed(&cold->gpu_memory_bytes[set]);
 		limits->kernels = k2k_load_relaxed(&cold->kernels[set]);
 		limits->alerts = k2k_load_relaxed(&cold->alerts[set]);
@@ -179,6 +180,7 @@ void k2k_tenant_prepare(const struct k2k_map *map, uint32_t slot, const struct k
 	/* relaxed, all: published by k2k_tenant_flip */
 	k2k_store_relaxed(&tenant->rate[other], limits->rate);
 	k2k_store_relaxed(&tenant->burst[other], K2K_BURST_WORD(limits->burst, limits->mode));
+	k2k_store_relaxed(&cold->alone[other], limits->alone);
 	k2k_store_relaxed(&cold->gpu_memory_bytes[other], limits->gpu_memory_bytes);
 	k2k_store_relaxed(&cold->kernels[other], limits->kernels);
 	k2k_store_relaxed(&cold->alerts[other], limits->alerts);

@@ -32,7 +32,7 @@
 
 struct k2k_limits {
 	uint64_t version;
-	uint64_t rate, burst;
+	uint64_t rate, burst, alone;
 	uint64_t gpu_memory_bytes;
 	uint32_t kernels;
 	uint32_t mode; /* K2K_MODE_... */

@@ -28,13 +28,17 @@ static void check_words(struct k2k_verify *verify)
 	    k2k_load_relaxed(&defs->grace_wake) != (uint32_t)k2k_load_relaxed(&defs->grace_token))
 		k2k_verify_report(verify, "I2", "defs",
 		                  "the word that brokers wait on differs from the grace token");
+	if (k2k_load_relaxed(&defs->shares_until_ns) && !k2k_load_relaxed(&defs->shares_epoch))
+		k2k_verify_report(verify, "layout", "defs",
+		                  "shares hold, but no agent has an epoch: end them");
 	if (k2k_writer_intent(verify->map) == K2K_OP_NONE &&
 	    k2k_load_relaxed(&defs->correcting) == k2k_load_relaxed(&defs->corrections) + 1)
 		k2k_verify_report(verify, "intent", "defs", "a correction was interrupted");
-	k2k_verify_reserved(verify, "defs", 0, defs->reserved0, sizeof(defs->reserved0));
+	k2k_verify_reserved(verify, "defs", 0, &defs->reserved0, sizeof(defs->reserved0));
 	k2k_verify_reserved(verify, "defs", 1, defs->reserved1, sizeof(defs->reserved1));
 	k2k_verify_reserved(verify, "defs", 5, &defs->reserved5, sizeof(defs->reserved5));
 	k2k_verify_reserved(verify, "defs", 6, defs->reserved6, sizeof(defs->reserved6));
+	k2k_verify_reserved(verify, "defs", 9, defs->reserved7, sizeof(defs->reserved7));
 	for (uint32_t i = 0; i < K2K_CORRECTIONS; i++) {
 		k2k_verify_reserved(verify, "defs", 7, &defs->correction[i].reserved0,
 		                    sizeof(defs->correction[i].reserved0));
@@ -243,6 +247,13 @@ static void check_thresholds(struct k2k_verify *verify, uint32_t slot, uint64_t 
 		                  slot);
 }
 
+static void check_share(struct k2k_verify *verify, uint32_t slot, uint32_t mode, uint64_t alone)
+{
+	if (mode & K2K_MODE_SHARED ? (mode & (K2K_MODE_BUCKET | K2K_MODE_PERIOD)) != 0 : alone != 0)
+		k2k_verify_report(verify, "layout", "tenants",
+		                  "slot %u: its rate can't be a share: set its rate again", slot);
+}
+
 /* Checks what must be true of every live definition. */
 static void check_fields(struct k2k_verify *verify, uint32_t slot)
 {
@@ -262,6 +273,9 @@ static void check_fields(struct k2k_verify *verify, uint32_t slot)
 		k2k_verify_report(verify, "layout", "tenants",
 		                  "slot %u has two modes: one by its version, one by its limits",
 		                  slot);
+	check_share(verify, slot, K2K_SELECT_MODE(select),
+	            k2k_load_relaxed(&verify->map->tenants_cold[slot]
+	                                      .alone[K2K_SELECT_VERSION(select) & 1]));
 	check_thresholds(verify, slot, select);
 	if (k2k_load_relaxed(&tenant->flags) &
 	    ~(uint32_t)(K2K_DEF_HAS_BUDGETS | K2K_DEF_RENEWS | K2K_DEF_ALERTS))

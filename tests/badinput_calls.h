@@ -302,6 +302,32 @@ static int call_restore(struct k2k_registry *reg, int variant, int *expected)
 	return k2k_tenant_restore(reg, &image);
 }
 
+/* Calls of other tests come first or in between, so each takes another epoch. */
+static int call_shares_hold(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+
+	assert_int_equal(k2k_shares_get(reg, &shares), 0);
+	switch (variant) {
+	case 0: return k2k_shares_hold(reg, shares.epoch + 2, 0);
+	case 1: return k2k_shares_hold(reg, 0, 0);
+	case 2: return k2k_shares_hold(reg, UINT64_MAX, 1);
+	case 3: *expected = K2K_ESTALE; return k2k_shares_hold(reg, shares.epoch - 1, 0);
+	default: NO_VARIANT;
+	}
+}
+
+static int call_shares_get(struct k2k_registry *reg, int variant, int *expected)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+
+	if (variant == 1)
+		return k2k_shares_get(reg, NULL);
+	if (variant > 1)
+		UNLESS_SPOILT(variant - 2, shares);
+	return k2k_shares_get(reg, &shares);
+}
+
 static int call_generation_pass(struct k2k_registry *reg, int variant, int *expected)
 {
 	switch (variant) {

@@ -542,6 +542,8 @@ static const struct entry {
 	{ "k2k_tenant_deregister_many", A, call_deregister_many },
 	{ "k2k_tenant_restore", A, call_restore },
 	{ "k2k_generation_pass", A, call_generation_pass },
+	{ "k2k_shares_hold", A, call_shares_hold },
+	{ "k2k_shares_get", ANY, call_shares_get },
 	{ "k2k_batch_begin", A, call_batch_begin },
 	{ "k2k_batch_end", A, call_batch_end },
 	{ "k2k_tenant_get", ANY, call_get },

@@ -75,7 +75,8 @@ static void write_tenant(FILE *out, struct k2k_registry *reg, k2k_tenant_id id)
 	        " kernels %u; admitted %" PRIu64 ", %" PRIu64 " in this second; rejected %" PRIu64
 	        " %" PRIu64 " %" PRIu64 " %" PRIu64 "; unattributed %" PRIu64 "; holds %" PRIu64
 	        " kernels, %" PRIu64 " bytes; \"%s\"%s%s; in shadow %" PRIu64 " %" PRIu64
-	        " %" PRIu64 " %" PRIu64 "; suspended %" PRIu64 "; alerts %u %u\n",
+	        " %" PRIu64 " %" PRIu64 "; suspended %" PRIu64 "; alerts %u %u; share %u, %" PRIu64
+	        " alone\n",
 	        id, info.max_messages_per_sec, info.burst, info.rate_policy,
 	        info.max_gpu_memory_bytes, info.max_concurrent_kernels, info.admitted_total,
 	        info.messages_this_second, info.rejected_total.rate, info.rejected_total.budget,
@@ -84,7 +85,7 @@ static void write_tenant(FILE *out, struct k2k_registry *reg, k2k_tenant_id id)
 	        info.suspended ? ", suspended" : "", info.shadow_rejected_total.rate,
 	        info.shadow_rejected_total.budget, info.shadow_rejected_total.kernels,
 	        info.shadow_rejected_total.gpu_memory, info.suspended_rejected_total,
-	        info.alerts[0], info.alerts[1]);
+	        info.alerts[0], info.alerts[1], info.rate_shared, info.rate_alone);
 	assert_int_equal(k2k_budget_list(reg, id, budgets, BUDGETS, &count), 0);
 	assert_int_equal(count, info.budget_count);
 	qsort(budgets, count, sizeof budgets[0], by_budget);
@@ -121,6 +122,17 @@ static void write_kernels(FILE *out, struct k2k_registry *reg)
 			fprintf(out, "kernel \"%s\" of %" PRIu64 "\n", list[i].name, list[i].id);
 }
 
+/* Nobody can tell whose shares they were that have ended. */
+static void write_shares(FILE *out, struct k2k_registry *reg)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+
+	assert_int_equal(k2k_shares_get(reg, &shares), 0);
+	if (shares.until_ns)
+		fprintf(out, "shares of %" PRIu64 " until %" PRIu64 "\n", shares.epoch,
+		        shares.until_ns);
+}
+
 static char *see_meaning(struct k2k_registry *reg)
 {
 	struct k2k_registry_info info = { .size = sizeof info };
@@ -143,6 +155,7 @@ static char *see_meaning(struct k2k_registry *reg)
 			write_tenant(out, reg, ids[i]);
 	}
 	write_kernels(out, reg);
+	write_shares(out, reg);
 	fclose(out);
 	return text;
 }

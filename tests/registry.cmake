@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Tests of the library in one process that controls the clock; included by CMakeLists.txt beside it.
-foreach(test IN ITEMS unit_reference unit_parity unit_parity_totals unit_limits unit_leases unit_kernels unit_reserve unit_periods unit_alerts unit_deregister unit_recovery unit_second unit_hot unit_simulation
+foreach(test IN ITEMS unit_reference unit_parity unit_parity_totals unit_limits unit_leases unit_kernels unit_reserve unit_periods unit_alerts unit_deregister unit_recovery unit_second unit_hot unit_simulation unit_shares
     unit_restore unit_structs unit_shadow unit_names unit_trail unit_trail_threads unit_trail_repeats unit_assertions)
   k2k_test(NAME ${test} EACH TIMEOUT 300)
 endforeach()

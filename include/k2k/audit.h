@@ -159,7 +159,8 @@ enum {   /* REGISTER, UPDATE: the limits; of an UPDATE only those that MASK name
 	K2K_AUDIT_REGISTER_KERNELS         = 2,
 	K2K_AUDIT_REGISTER_BUDGETS         = 3,   /* how many; a BUDGET_CHANGE follows for each */
 	K2K_AUDIT_REGISTER_MASK            = 4,   /* K2K_UPDATE_...; NAME: record.source is it */
-	K2K_AUDIT_REGISTER_BURST           = 5,   /* of RATE, if it is a bucket: messages; else 0 */
+	/* of RATE, if it is a bucket: messages; if it is a share: the rate alone; else 0 */
+	K2K_AUDIT_REGISTER_BURST           = 5,
 	K2K_AUDIT_REGISTER_MODE            = 7,   /* K2K_AUDIT_MODE_... */
 	K2K_AUDIT_REGISTER_ALERTS          = 8,   /* a percentage a byte, the lowest first */
 };
@@ -180,6 +181,7 @@ enum {   /* bits of K2K_AUDIT_REGISTER_MODE; 0 unless MASK names SHADOW, SUSPEND
 	K2K_AUDIT_MODE_SHADOW              = 1 << 0,
 	K2K_AUDIT_MODE_SUSPENDED           = 1 << 1,
 	K2K_AUDIT_MODE_BUCKET              = 1 << 2,   /* the policy of RATE */
+	K2K_AUDIT_MODE_SHARED              = 1 << 3,   /* RATE is a share */
 	K2K_AUDIT_MODE_PERIOD              = 3 << 4,   /* enum k2k_rate_period of RATE */
 	K2K_AUDIT_MODE_PERIOD_SHIFT        = 4,
 };

@@ -169,18 +169,24 @@ struct k2k_quota {
 	uint8_t alerts[K2K_ALERTS_MAX];
 	/* as many as budgets; null: K2K_RENEWAL_KEEP for each */
 	const struct k2k_budget_terms *budget_terms;
+	/* of a rate that is a share: the limit while no shares hold; else 0 */
+	uint64_t rate_alone;
+	/* 1: max_messages_per_sec is this host's share of a rate over many hosts, and in force only
+	 * while shares hold (k2k_shares_hold). Of a window of a second; else 0 */
+	uint32_t rate_shared;
+	uint32_t reserved;                    /* 0 */
 };
 /* 16 kernels, 2 GiB, 100,000 messages a second, no budget: the default of k2k_tenant_register */
 #define K2K_QUOTA_STANDARD \
 	{ sizeof(struct k2k_quota), 0, UINT64_C(100000), UINT64_C(2147483648), 16, 0, NULL, \
-	  0, 0, 0, NULL, 0, { 0, 0, 0, 0 }, NULL }
+	  0, 0, 0, NULL, 0, { 0, 0, 0, 0 }, NULL, 0, 0, 0 }
 #define K2K_QUOTA_UNLIMITED \
 	{ sizeof(struct k2k_quota), 0, K2K_UNLIMITED, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS, \
-	  0, NULL, 0, 0, 0, NULL, 0, { 0, 0, 0, 0 }, NULL }
+	  0, NULL, 0, 0, 0, NULL, 0, { 0, 0, 0, 0 }, NULL, 0, 0, 0 }
 
 /* What k2k_tenant_update changes. */
 enum {
-	K2K_UPDATE_RATE       = 1 << 0,      /* with policy, period and burst */
+	K2K_UPDATE_RATE       = 1 << 0,      /* with all fields that begin with rate, and burst */
 	K2K_UPDATE_GPU_MEMORY = 1 << 1,
 	K2K_UPDATE_KERNELS    = 1 << 2,
 	/* sets the budgets listed, removes those listed as K2K_UNLIMITED, leaves others alone */
@@ -205,7 +211,7 @@ struct k2k_verdict {
 	uint64_t limit;
 	uint64_t remaining;      /* limit - used, not below 0; of a bucket the free tokens */
 	/* rate: the time until the next window has begun, or until there are enough tokens, never
-	 * less; budget: until it renews, by the wall clock; K2K_NEVER_NS: waiting alone does not
+	 * less, by the limit that is in force now; budget: until it renews, by the wall clock; K2K_NEVER_NS: waiting alone does not
 	 * help; 0: not rejected */
 	uint64_t retry_after_ns;
 	/* rate: the second of CLOCK_MONOTONIC in which the window began; of a bucket, that of the
@@ -257,7 +263,8 @@ enum {
 	/* the tenant was deregistered meanwhile; its final totals may lack this */
 	K2K_EGONE         = -5009,
 	K2K_ENOTHELD      = -5010,  /* this broker does not hold what it releases */
-	/* the lease is of an earlier registration of the tenant; the reservation has ended */
+	/* the lease is of an earlier registration of the tenant; the reservation has ended; shares
+	 * of a later epoch hold */
 	K2K_ESTALE        = -5011,
 	/* all places for brokers are taken; expected in the detail says how many there are */
 	K2K_ENOBROKERSLOT = -5012,

@@ -47,6 +47,11 @@ struct k2k_tenant_info {
 	/* what would have been rejected in shadow; it has passed, and rejected_total lacks it */
 	struct k2k_rejected shadow_rejected_total;
 	uint64_t suspended_rejected_total;  /* rejected because the tenant was suspended */
+	uint64_t rate_alone;                /* as in k2k_quota */
+	uint32_t rate_shared;
+	/* 1: the limit in force now is max_messages_per_sec; 0: it is rate_alone. Of a rate that is
+	 * not shared it is 0 */
+	uint32_t rate_holds;
 };
 
 struct k2k_tenant_totals {
@@ -261,6 +266,49 @@ K2K_API int k2k_generation_pass(struct k2k_registry *reg, uint64_t generation);
  */
 K2K_API int k2k_batch_begin(struct k2k_registry *reg);
 K2K_API int k2k_batch_end(struct k2k_registry *reg);
+
+/*
+ * Shares of rates over many hosts. What distributes a rate (an agent beside this registry) gives
+ * each tenant its host's share of it (rate_shared, rate_alone in k2k_quota), and says until when
+ * the shares hold. They end by themselves, also if the agent is dead or stopped, the process that
+ * decides was stopped, or the machine was suspended: each decision compares the time with until_ns.
+ * Only a call that has compared already, one of each thread, may still be counted by the share. In
+ * the window in which shares begin or end, no more messages are admitted than the larger of both
+ * limits, and after the end none if as many as rate_alone were counted.
+ *
+ * Times are those of CLOCK_BOOTTIME, as counted in the initial time namespace (k2k_shares_get
+ * shows it); of a simulated registry that of its clock.
+ */
+struct k2k_shares {
+	uint32_t size, flags;
+	uint64_t epoch;          /* of the shares; 0: there never were any */
+	uint64_t until_ns;       /* they hold before this time; 0: they don't hold */
+	uint64_t now_ns;         /* the time on that clock */
+};
+#define K2K_SHARES_INIT { sizeof(struct k2k_shares), 0, 0, 0, 0 }
+/*
+ * Says until when the shares of this registry hold.
+ * epoch: a number of the caller's, from 1 on, that rises with each agent that takes over, and with
+ * each event that makes all earlier shares void. until_ns: a time; 0: they end now. A time that has
+ * passed ends them too.
+ *
+ * A higher epoch than before ends the shares of the earlier one, so it comes with until_ns 0. Then
+ * update the shares, and only then call again with the same epoch and the time. In the same epoch
+ * the time rises, or is 0. Raise a share only after until_ns holds for what was granted, lower it
+ * before it is given back. Within k2k_batch_begin and k2k_batch_end no other administrator comes
+ * between.
+ *
+ * Leaves no audit event. A registry begins without shares, also one that is loaded from a file.
+ * Role: ADMIN.
+ * Returns: ESTALE: the epoch is below that of the registry, so another agent has taken over; EINVAL
+ *   for an epoch of 0, for a new epoch with a time, and for a time before the one that is set (the
+ *   detail's `expected` is that); EBUSY (the writer's lock).
+ * Context: system calls; waits up to the handle's timeout.
+ * Killed: done or not. A new epoch may have ended the earlier shares without being stored.
+ */
+K2K_API int k2k_shares_hold(struct k2k_registry *reg, uint64_t epoch, uint64_t until_ns);
+/* Role: any. */
+K2K_API int k2k_shares_get(struct k2k_registry *reg, struct k2k_shares *shares);
 
 /*
  * A consistent copy. Tenant 0 is never registered.
