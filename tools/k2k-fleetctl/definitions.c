@@ -26,6 +26,7 @@ void definitions_as_tenants(const struct document *d, struct tenants *tenants)
 			.max_concurrent_kernels = e->kernels,
 			.shadow = e->shadow,
 		};
+		t->fleet = e->fleet;
 		memcpy(t->info.name, e->name, sizeof(t->info.name));
 		memcpy(t->info.alerts, e->alerts, sizeof(t->info.alerts));
 		t->first_budget = tenants->budget_count;

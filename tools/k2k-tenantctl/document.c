@@ -197,10 +197,27 @@ static bool take_u64(struct source *s, const char *what, const struct form *form
 	return !form->parse(scalar(s), value, &fault) || bad_scalar(s, what, &fault, form->text);
 }
 
-static bool take_kernels(struct source *s, uint32_t *kernels)
+/* A limit of each host, or with /fleet of all hosts together, whose bit is set in *fleet then. */
+static bool take_limit(struct source *s, const char *what, const struct form *form, uint32_t bit,
+                       uint32_t *fleet, uint64_t *value)
+{
+	struct units_fault fault;
+	char left[FLEET_TEXT];
+	bool over;
+
+	if (!is_scalar(s, what))
+		return false;
+	if (!fleet_cut(scalar(s), s->ctl->fleet, left, &over, &fault) ||
+	    form->parse(over ? left : scalar(s), value, &fault))
+		return bad_scalar(s, what, &fault, form->text);
+	*fleet |= over ? bit : 0;
+	return true;
+}
+
+static bool take_kernels(struct source *s, uint32_t *fleet, uint32_t *kernels)
 {
 	uint64_t number = 0;
-	bool good = take_u64(s, "kernels", &a_kernel_count, &number);
+	bool good = take_limit(s, "kernels", &a_kernel_count, FLEET_KERNELS, fleet, &number);
 
 	*kernels = (uint32_t)number;
 	return good;
@@ -425,13 +442,19 @@ static bool take_id(struct source *s, struct entry *e)
 	       bad(s, "id 0 means 'no tenant'; ids are 1 to 18446744073709551615");
 }
 
-static bool take_rate(struct source *s, struct rate *rate)
+static bool take_rate(struct source *s, uint32_t *fleet, struct rate *rate)
 {
 	struct units_fault fault;
+	char left[FLEET_TEXT];
+	bool over;
 
-	return is_scalar(s, "rate") &&
-	       (!units_parse_rate(scalar(s), &rate->number, &rate->period, &fault) ||
-	        bad_scalar(s, "rate", &fault, RATE_FORM));
+	if (!is_scalar(s, "rate"))
+		return false;
+	if (!fleet_cut(scalar(s), s->ctl->fleet, left, &over, &fault) ||
+	    units_parse_rate(over ? left : scalar(s), &rate->number, &rate->period, &fault))
+		return bad_scalar(s, "rate", &fault, RATE_FORM);
+	*fleet |= over ? FLEET_RATE : 0;
+	return true;
 }
 
 static bool take_policy(struct source *s, uint32_t *policy)
@@ -469,15 +492,17 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	switch (key) {
 	case KEY_ID: return take_id(s, e);
 	case KEY_PRESET: return take_preset(s, preset);
-	case KEY_RATE: return take_rate(s, &e->rate);
+	case KEY_RATE: return take_rate(s, &e->fleet, &e->rate);
 	case KEY_BURST: return take_u64(s, "burst", &a_number, &e->rate.burst);
 	case KEY_POLICY: return take_policy(s, &e->rate.policy);
 	case KEY_ALERTS:
 		return is_scalar(s, "alerts") &&
 		       (thresholds_parse(e->alerts, scalar(s)) ||
 		        bad(s, "alerts '%.60s': must be %s", scalar(s), THRESHOLDS_FORM));
-	case KEY_KERNELS: return take_kernels(s, &e->kernels);
-	case KEY_GPU_MEMORY: return take_u64(s, "gpu_memory", &a_size, &e->gpu_memory_bytes);
+	case KEY_KERNELS: return take_kernels(s, &e->fleet, &e->kernels);
+	case KEY_GPU_MEMORY:
+		return take_limit(s, "gpu_memory", &a_size, FLEET_GPU_MEMORY, &e->fleet,
+		                  &e->gpu_memory_bytes);
 	case KEY_BUDGETS:
 		if (!take_engagements(s, "budgets", take_budget, &d->budgets, &e->first_budget,
 		                      &e->budget_count))
@@ -549,6 +574,7 @@ static bool take_entry(struct source *s)
 		           .line = s->event.start_mark.line + 1,
 		           .column = s->event.start_mark.column + 1 };
 	uint32_t seen = 0;
+	const char *why;
 	int key;
 
 	if (!is_mapping(s, "a tenant", "{id: 42, rate: 5k/s}"))
@@ -570,6 +596,11 @@ static bool take_entry(struct source *s)
 		e.kernels = preset.max_concurrent_kernels;
 	if (!(seen & 1u << KEY_GPU_MEMORY))
 		e.gpu_memory_bytes = preset.max_gpu_memory_bytes;
+	why = fleet_fault(&e);
+	if (why) {
+		bad_at(s, e.line, e.column, "tenant %" PRIu64 ": %s", e.id, why);
+		return !s->fatal;
+	}
 	add_entry(s->document, &e);
 	progress_step(&s->progress, s->parser.mark.index);
 	return true;

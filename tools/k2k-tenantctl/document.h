@@ -45,6 +45,7 @@ struct entry {
 	struct rate rate;
 	uint64_t gpu_memory_bytes;
 	uint32_t kernels;
+	uint32_t fleet; /* of all hosts together: FLEET_... */
 	char name[K2K_TENANT_NAME_MAX + 1]; /* "": none */
 	bool shadow;
 	uint8_t alerts[K2K_ALERTS_MAX];
@@ -120,6 +121,14 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
  */
 void periods_print(FILE *out, const struct k2k_budget_info *budget,
                    const struct k2k_budget_use *closed, size_t count);
+#define FLEET_TEXT 96
+/*
+ * Cuts "/fleet" off the text, which is allowed if `fleet`; then *over is true. False after a fault.
+ */
+bool fleet_cut(const char *text, bool fleet, char left[FLEET_TEXT], bool *over,
+               struct units_fault *fault);
+/* What is wrong with the limits over the fleet of an entry; null: nothing. */
+const char *fleet_fault(const struct entry *entry);
 /*
  * A budget's amount and renewal. `fleet`: it may be one over the fleet, "10h/fleet", whose renewal
  * is UNITS_FLEET.
