@@ -37,8 +37,8 @@ static int begin_epoch(struct k2k_shm_defs *defs, uint64_t epoch, uint64_t until
 {
 	if (until_ns)
 		return k2k_fail_argument("until_ns", "not 0 in a new epoch: first update its shares");
-	/* publish[shares-until]: nothing; no later share is in force by the earlier time */
-	k2k_store_release(&defs->shares_until_ns, 0);
+	/* relaxed: published by the epoch, and by the version of each share that is changed next */
+	k2k_store_relaxed(&defs->shares_until_ns, 0);
 	K2K_DELAY(shares_ended);
 	/* publish[shares-epoch]: shares of the earlier epoch don't hold any more */
 	k2k_store_release(&defs->shares_epoch, epoch);

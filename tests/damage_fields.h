@@ -40,6 +40,9 @@ static const struct field header_fields[] = {
 static const struct field defs_fields[] = {
 	FIELD(k2k_shm_defs, poisoned, FOUND, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_defs, reserved0, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_defs, shares_until_ns, PART, PART, PART, "any time, if there is an epoch"),
+	FIELD(k2k_shm_defs, shares_epoch, PART, PART, PART, "a number of an agent"),
+	FIELD(k2k_shm_defs, reserved7, FOUND, FOUND, FOUND, NULL),
 	BITS(k2k_shm_defs, grace_token, 0, 32, FOUND, FOUND, FOUND, NULL),
 	BITS(k2k_shm_defs, grace_token, 32, 32, PART, PART, PART, "a larger one may be true"),
 	FIELD(k2k_shm_defs, grace_wake, FOUND, FOUND, FOUND, NULL),
@@ -138,6 +141,8 @@ static const struct field tenant_cold_fields[] = {
 	FIELD(k2k_shm_tenant_cold, budget_count, FOUND, NOTHING, NOTHING, NULL),
 	FIELD(k2k_shm_tenant_cold, list_next, NOTHING, FOUND, FOUND, NULL),
 	FIELD(k2k_shm_tenant_cold, reserved, FOUND, FOUND, FOUND, NULL),
+	FIELD(k2k_shm_tenant_cold, alone, PART, NOTHING, NOTHING,
+	      "of a share a limit may be any; the set that is not in force"),
 	FIELD(k2k_shm_tenant_cold, totals_due, ANY, ANY, ANY,
 	      "of no registration that is retired: nothing is told"),
 	FIELD(k2k_shm_tenant_cold, pinned_by, ANY, ANY, ANY,

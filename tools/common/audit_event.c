@@ -144,6 +144,8 @@ static void put_rate(json_object *object, const struct k2k_audit_record *r)
 	json_put_limit(object, keys[event_period(r)], r->values[K2K_AUDIT_REGISTER_RATE]);
 	if (r->values[K2K_AUDIT_REGISTER_MODE] & K2K_AUDIT_MODE_BUCKET)
 		json_put_u64(object, "burst", r->values[K2K_AUDIT_REGISTER_BURST]);
+	if (r->values[K2K_AUDIT_REGISTER_MODE] & K2K_AUDIT_MODE_SHARED)
+		json_put_limit(object, "rate_alone", r->values[K2K_AUDIT_REGISTER_BURST]);
 }
 
 static void put_definition(json_object *object, const struct k2k_audit_record *r)

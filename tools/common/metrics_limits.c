@@ -116,9 +116,31 @@ static uint64_t burst_of(const struct k2k_tenant_info *t)
 	return t->burst;
 }
 
+static bool is_shared(const struct k2k_tenant_info *t)
+{
+	return t->rate_shared;
+}
+static uint64_t alone_of(const struct k2k_tenant_info *t)
+{
+	return t->rate_alone;
+}
+
+static void put_shares(struct metrics_out *o, const struct snapshot *s, const bool *own)
+{
+	const struct k2k_shares *shares = &s->shares;
+
+	put_some(o, s, own, "messages_alone_limit",
+	         "Of a share of a rate over many hosts: the limit while no shares hold.", is_shared,
+	         alone_of);
+	metrics_single(o, "shares_hold_seconds", "gauge", METRICS_SECONDS,
+	               shares->until_ns > shares->now_ns ? shares->until_ns - shares->now_ns : 0,
+	               "Time until this host's shares of rates end; 0: they don't hold.");
+}
+
 void metrics_put_rates(struct metrics_out *o, const struct snapshot *s, const bool *own)
 {
 	put_rate_limit(o, s, own);
+	put_shares(o, s, own);
 	put_some(o, s, own, "messages_per_second_limit",
 	         "k2k_messages_limit of tenants whose limit is by the second; others have none.",
 	         by_the_second, rate_of);

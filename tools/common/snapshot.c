@@ -189,6 +189,9 @@ static int take(struct k2k_registry *reg, struct snapshot *s)
 
 	s->registry.size = sizeof(s->registry);
 	code = k2k_registry_info(reg, &s->registry);
+	s->shares.size = sizeof(s->shares);
+	if (!code)
+		code = k2k_shares_get(reg, &s->shares);
 	s->audit.size = sizeof(s->audit);
 	if (!code)
 		code = k2k_audit_stats(reg, &s->audit);

@@ -20,6 +20,7 @@ struct snapshot_tenant {
 
 struct snapshot {
 	struct k2k_registry_info registry;
+	struct k2k_shares shares;
 	struct snapshot_tenant *tenants; /* by generation: the order of their registration */
 	size_t tenant_count;
 	/* how many of the tenants have K2K_TENANT_DAMAGED: some of their numbers are unknown */

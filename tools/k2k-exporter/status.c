@@ -139,6 +139,7 @@ static void put_quota(json_object *m, const struct k2k_tenant_info *t,
 	json_put_text(quota, "rate_period", units_period_name(t->rate_period));
 	json_put_text(quota, "rate_policy", bucket ? "bucket" : "window");
 	json_put_limit(quota, "burst", bucket ? t->burst : UINT64_MAX);
+	json_put_limit(quota, "rate_alone", t->rate_shared ? t->rate_alone : UINT64_MAX);
 	if (t->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 		json_put(quota, "kernels", NULL);
 	else

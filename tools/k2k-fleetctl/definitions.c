@@ -22,6 +22,8 @@ void definitions_as_tenants(const struct document *d, struct tenants *tenants)
 			.burst = e->rate.burst,
 			.rate_policy = e->rate.policy,
 			.rate_period = e->rate.period,
+			.rate_alone = e->rate.alone,
+			.rate_shared = e->rate.shared,
 			.max_gpu_memory_bytes = e->gpu_memory_bytes,
 			.max_concurrent_kernels = e->kernels,
 			.shadow = e->shadow,

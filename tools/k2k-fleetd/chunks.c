@@ -165,6 +165,7 @@ static void own_limits(struct agent *a, const struct k2k_tenant_info *t, struct 
 {
 	if (e->fleet & FLEET_RATE)
 		e->rate.number = own(a, t, CHUNK_RATE, 0);
+	e->rate.fleet = false;
 	if (e->fleet & FLEET_KERNELS)
 		e->kernels = (uint32_t)own(a, t, CHUNK_KERNELS, 0);
 	if (e->fleet & FLEET_GPU_MEMORY)
@@ -223,9 +224,9 @@ static void take_drawn(struct agent *a, const PGresult *result)
 		else if (c->kind == CHUNK_BUDGET)
 			a->counts.returned_ns += c->drawn - drawn;
 		if (drawn == c->drawn)
-			c->ask_after_ns = clock_monotonic_ns() +
-			                  (c->kind == CHUNK_BUDGET ? a->report_ns
-			                                           : a->lease_ns / 4);
+			c->ask_after_ns = clock_monotonic_ns() + (c->kind == CHUNK_BUDGET
+			                                                  ? a->report_ns
+			                                                  : a->lease_ns / 4);
 		c->drawn = drawn;
 		c->closed = false;
 		c->state = CHUNK_HELD;
@@ -371,7 +372,7 @@ static uint64_t kept_of_share(const struct chunk *c)
 
 static bool returns(struct agent *a, struct chunk *c)
 {
-	c->keep = c->closed                ? c->used
+	c->keep = c->closed                 ? c->used
 	          : c->kind == CHUNK_BUDGET ? kept_of_budget(a, c)
 	                                    : kept_of_share(c);
 	c->used_before = c->used;
@@ -474,7 +475,8 @@ static int go_on(struct agent *a)
 	int code = grace_is_over(a, &over);
 
 	if (!code)
-		code = chunks_look(a); /* after the grace period: what calls have used that saw more */
+		code = chunks_look(
+			a); /* after the grace period: what calls have used that saw more */
 	if (code)
 		return code;
 	if (!over) {

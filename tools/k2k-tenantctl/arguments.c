@@ -147,6 +147,20 @@ bool arg_period_rate(struct ctl *ctl, const char *text, uint64_t *rate, uint32_t
 	       refuse(ctl, "--rate", text, &fault, RATE_FORM);
 }
 
+bool arg_alone(struct ctl *ctl, const char *text, uint64_t *rate)
+{
+	struct units_fault fault;
+	uint32_t period;
+
+	if (units_parse_rate(text, rate, &period, &fault))
+		return refuse(ctl, "--alone", text, &fault, RATE_FORM);
+	if (period != K2K_PERIOD_SECOND) {
+		fail_usage(ctl, "--alone '%.60s': only a rate by the second can be shared", text);
+		return false;
+	}
+	return true;
+}
+
 bool arg_correction(struct ctl *ctl, const char *what, const char *text, int64_t *ns)
 {
 	struct units_fault fault;

@@ -93,6 +93,10 @@ static void add_rate(char text[AUDIT_TEXT], const struct k2k_audit_record *r)
 		                               : K2K_RATE_WINDOW };
 	char number[RATE_TEXT];
 
+	if (r->values[K2K_AUDIT_REGISTER_MODE] & K2K_AUDIT_MODE_SHARED) {
+		rate.shared = true;
+		rate.alone = rate.burst;
+	}
 	add(text, "rate %s", rate_print(number, &rate));
 }
 

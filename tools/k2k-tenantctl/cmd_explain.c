@@ -73,6 +73,7 @@ static int add_rate(struct explanation *e, struct k2k_registry *reg)
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
 	const struct k2k_tenant_info *i = &e->tenants.rows[0].info;
 	const struct rate rate = rate_of_tenant(i);
+	const bool alone = rate.shared && !i->rate_holds;
 	char wait[UNITS_TEXT];
 	struct row *r;
 	int code = k2k_quota_check(reg, e->id, (struct k2k_audit_tag){ 0, 0 }, 1, &verdict);
@@ -86,13 +87,19 @@ static int add_rate(struct explanation *e, struct k2k_registry *reg)
 	if (code == K2K_EBUDGET || verdict.shadow_code == K2K_EBUDGET)
 		verdict.used = 0;
 	r = add_row(e, K2K_AUDIT_KIND_RATE, verdict.used,
-	            rate.policy == K2K_RATE_BUCKET ? rate.burst : rate.number);
+	            alone                            ? rate.alone
+	            : rate.policy == K2K_RATE_BUCKET ? rate.burst
+	                                             : rate.number);
 	r->rate = rate;
 	if (code != K2K_ESUSPENDED)
 		r->full = code == K2K_ERATE || verdict.shadow_code == K2K_ERATE;
 	else if (!rate.number)
 		r->full = true;
-	if (r->full && (!rate.number || !r->max))
+	if (r->full && alone)
+		snprintf(r->advice, sizeof(r->advice),
+		         "this host's shares don't hold, so its limit alone is in force: see to "
+		         "the agent that renews them");
+	else if (r->full && (!rate.number || !r->max))
 		snprintf(r->advice, sizeof(r->advice),
 		         "a limit of 0 rejects everything: 'update %" PRIu64
 		         " --rate R%s' sets another",

@@ -202,6 +202,27 @@ static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg,
 	return array;
 }
 
+#define SHARES_TEXT (UNITS_TEXT + 64)
+
+static uint64_t hold_for(const struct k2k_shares *shares)
+{
+	return shares->until_ns > shares->now_ns ? shares->until_ns - shares->now_ns : 0;
+}
+
+static const char *describe_shares(char text[SHARES_TEXT], const struct k2k_shares *shares)
+{
+	char time[UNITS_TEXT];
+
+	if (!shares->epoch)
+		return "none";
+	if (hold_for(shares))
+		snprintf(text, SHARES_TEXT, "epoch %" PRIu64 ", hold for %s", shares->epoch,
+		         units_print_duration(time, hold_for(shares)));
+	else
+		snprintf(text, SHARES_TEXT, "epoch %" PRIu64 ", don't hold", shares->epoch);
+	return text;
+}
+
 static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *differences);
 
 int cmd_init(struct ctl *ctl)
@@ -298,17 +319,23 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 		{ "max_kernels", NULL, KIND_COUNT, 0 },
 		{ NULL, "names of kernels", KIND_TEXT, 0 },
 		{ "strict", "strict", KIND_BOOL, 0 },
+		{ "shares_epoch", NULL, KIND_ID, 0 },
+		{ "shares_hold_for_ns", NULL, KIND_TOTAL, 0 },
+		{ NULL, "shares of rates", KIND_TEXT, 0 },
 		{ "differences", NULL, KIND_JSON, 0 },
 	};
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	const struct k2k_table_info *t[4] = { &info.tenants, &info.engagements, &info.leases,
 		                              &info.budgets };
 	char full[4][96], defs_mode[16], live_mode[16], owner[USER_TEXT], group[USER_TEXT],
-		brokers[32], names[64];
+		brokers[32], names[64], shares_text[SHARES_TEXT];
+	struct k2k_shares shares = K2K_SHARES_INIT;
 	uint64_t reserved_ns = 0;
 	size_t kernels = 0;
 	int code = k2k_registry_info(reg, &info);
 
+	if (!code)
+		code = k2k_shares_get(reg, &shares);
 	if (!code)
 		code = sum_reserved(reg, &reserved_ns);
 	if (!code)
@@ -369,6 +396,9 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 			     NUMBER(info.max_kernels),
 			     TEXT(names),
 			     NUMBER((info.flags & K2K_INFO_STRICT) != 0),
+			     NUMBER(shares.epoch),
+			     NUMBER(hold_for(&shares)),
+			     TEXT(describe_shares(shares_text, &shares)),
 			     { .json = differences },
 		     },
 	             sizeof(fields) / sizeof(fields[0]) - !differences);

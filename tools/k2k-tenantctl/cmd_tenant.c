@@ -147,8 +147,8 @@ static int change_named(struct ctl *ctl, struct change *change, would_call would
 	else if (change->call == update_one && !change->mask)
 		exit_code = fail_usage(
 			ctl, "update: nothing to change; give --preset, "
-			     "--rate, --burst, --policy, --kernels, --gpu-memory, --budget, "
-			     "--name, --shadow or --alert");
+			     "--rate, --burst, --policy, --alone, --kernels, --gpu-memory, "
+			     "--budget, --name, --shadow or --alert");
 	else
 		exit_code = ctl->dry_run ? change_dry_run(ctl, ids, count, change, would_do)
 		                         : change_tenants(ctl, ids, count, change);

@@ -2,7 +2,8 @@
 /*
  * what-if - replays requests of the past against proposed limits
  *
- * The limits are decided by the library itself: the tenants of the document are registered in a
+ * Shares of rates hold all the time: what they are is asked, not what happens when they end. The
+ * limits are decided by the library itself: the tenants of the document are registered in a
  * simulated registry, and a broker sends the requests while its time is set to theirs. A request
  * holds a kernel slot from its time on for as long as its GPU time, and is billed when it ends.
  *
@@ -121,6 +122,13 @@ static int register_all(struct simulation *s, const struct document *document)
 	}
 	plan_free(&plan);
 	return exit_code;
+}
+
+static int hold_shares(const struct simulation *s)
+{
+	int code = k2k_shares_hold(s->admin, 1, 0);
+
+	return code ? code : k2k_shares_hold(s->admin, 1, K2K_NEVER_NS);
 }
 
 /* ---- the requests --------------------------------------------------------------------------- */
@@ -281,6 +289,8 @@ static int simulate(struct simulation *s, const struct document *document)
 		code = open_as(s, name, K2K_ROLE_BROKER, &s->broker);
 	if (!code)
 		exit_code = register_all(s, document);
+	if (!code && !exit_code)
+		code = hold_shares(s);
 	if (!code && !exit_code) {
 		order_ends(s);
 		code = take_budgets(s);

@@ -65,6 +65,8 @@ static const struct field tenant_fields[COL_TENANT_COUNT] = {
 	[COL_TENANT_ALERTED] = { NULL, "ALERTED", KIND_TEXT, FIELD_SPARE },
 	[COL_TENANT_ALERTED_RATE] = { "usage.alerted_percent.rate", NULL, KIND_COUNT, 0 },
 	[COL_TENANT_ALERTED_KERNELS] = { "usage.alerted_percent.kernels", NULL, KIND_COUNT, 0 },
+	[COL_TENANT_ALONE] = { "quota.rate_alone", "ALONE", KIND_TOTAL, FIELD_LIMIT },
+	[COL_TENANT_HOLDS] = { "usage.rate_holds", "HOLDS", KIND_BOOL, 0 },
 	[COL_TENANT_ALERTED_MEMORY] = { "usage.alerted_percent.gpu_memory", NULL, KIND_COUNT, 0 },
 };
 static const unsigned char usual_of_tenants[] = {

@@ -86,6 +86,9 @@ static const struct option_text init_options[] = {
 	  "make the rate a token bucket that holds N messages" },                               \
 	{ OPT_POLICY, 0, "policy", "window|bucket", VALUE_WORD, "window bucket",                \
 	  "window: counts in each of its periods; bucket: as --burst" },                        \
+	{ OPT_ALONE, 0, "alone", "R", VALUE_RATE, "unlimited",                                  \
+	  "make --rate this host's share of a rate over many hosts, and R the limit while no "  \
+	  "shares hold; --policy window: no share any more" },                                  \
 	{ OPT_KERNELS, 0, "kernels", "N", VALUE_NUMBER, "unlimited",                            \
 	  "kernels at the same time" },                                                         \
 	{ OPT_GPU_MEMORY, 0, "gpu-memory", "SIZE", VALUE_SIZE, "unlimited",                     \
@@ -653,6 +656,7 @@ const struct command commands[] = {
 		.prose = "The document is that of 'apply'; tenants that it does not name are "
 			 "unknown. The library decides as it would have at the times of the "
 			 "requests, in a registry of its own; no other one is read or changed. "
+			 "Shares of rates hold all the time. "
 			 "A request holds a kernel slot for its GPU time, and is billed when it "
 			 "ends. A time is a date in UTC or seconds since 1970, and a gpu_time "
 			 "seconds or a duration. gmt_create, groupId (G0041 is tenant 42), "

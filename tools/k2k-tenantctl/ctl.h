@@ -74,6 +74,7 @@ enum option_id {
 	OPT_RATE,
 	OPT_BURST,
 	OPT_POLICY,
+	OPT_ALONE,
 	OPT_KERNELS,
 	OPT_GPU_MEMORY,
 	OPT_BUDGET,
@@ -226,6 +227,8 @@ bool arg_renewing(struct ctl *ctl, const char *what, const char *text, uint64_t 
 /* --rate: so many messages in a period (enum k2k_rate_period). */
 #define RATE_FORM "a rate is like 5000/s, 5k/s, 30/min, 500/h, 10k/day, or unlimited"
 bool arg_period_rate(struct ctl *ctl, const char *text, uint64_t *rate, uint32_t *period);
+/* The limit alone of a share: by the second. */
+bool arg_alone(struct ctl *ctl, const char *text, uint64_t *rate);
 bool arg_correction(struct ctl *ctl, const char *what, const char *text, int64_t *ns);
 /* A duration; a number without a unit means seconds. */
 bool arg_seconds(struct ctl *ctl, const char *what, const char *text, uint64_t *ns);

@@ -8,7 +8,8 @@
  *     - {id: 43, preset: unlimited}
  *
  * A rate counts in each second, minute, hour or day (30/min). With `burst: 200` it is a bucket, and
- * `policy` (window, bucket) may say so too.
+ * `policy` (window, bucket) may say so too. With `alone: 10/s` it is this host's share of a rate over
+ * many hosts, and `alone` what is in force while no shares hold; a loaded registry begins so.
  *
  * It is YAML, or the same as JSON. A limit that an entry leaves out takes the value of its preset,
  * `standard` unless it names one; a tenant has the budgets and the name of its entry and no others,
@@ -45,7 +46,7 @@ struct entry {
 	struct rate rate;
 	uint64_t gpu_memory_bytes;
 	uint32_t kernels;
-	uint32_t fleet; /* of all hosts together: FLEET_... */
+	uint32_t fleet;                     /* of all hosts together: FLEET_... */
 	char name[K2K_TENANT_NAME_MAX + 1]; /* "": none */
 	bool shadow;
 	uint8_t alerts[K2K_ALERTS_MAX];
@@ -127,8 +128,8 @@ void periods_print(FILE *out, const struct k2k_budget_info *budget,
  */
 bool fleet_cut(const char *text, bool fleet, char left[FLEET_TEXT], bool *over,
                struct units_fault *fault);
-/* What is wrong with the limits over the fleet of an entry; null: nothing. */
-const char *fleet_fault(const struct entry *entry);
+/* What is wrong with the limits over the fleet of an entry; null: nothing. `fleet`: of its document. */
+const char *fleet_fault(const struct entry *entry, bool fleet);
 /*
  * A budget's amount and renewal. `fleet`: it may be one over the fleet, "10h/fleet", whose renewal
  * is UNITS_FLEET.

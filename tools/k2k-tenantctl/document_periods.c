@@ -30,8 +30,10 @@ bool fleet_cut(const char *text, bool fleet, char left[FLEET_TEXT], bool *over,
 	return true;
 }
 
-const char *fleet_fault(const struct entry *e)
+const char *fleet_fault(const struct entry *e, bool fleet)
 {
+	if (fleet && e->rate.shared && !(e->fleet & FLEET_RATE))
+		return "alone is of a rate over a fleet, like 5k/s/fleet";
 	if (e->fleet & FLEET_RATE &&
 	    (e->rate.policy != K2K_RATE_WINDOW || e->rate.period != K2K_PERIOD_SECOND))
 		return "a rate over a fleet counts in each second, and is no bucket";

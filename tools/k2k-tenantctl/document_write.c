@@ -15,8 +15,7 @@ static void write_text(FILE *out, bool json, const char *key, const char *text)
 
 static void write_limit(FILE *out, bool json, const char *key, const char *text, bool fleet)
 {
-	fprintf(out, json ? ", \"%s\": \"%s%s\"" : ", %s: %s%s", key, text,
-	        fleet ? "/fleet" : "");
+	fprintf(out, json ? ", \"%s\": \"%s%s\"" : ", %s: %s%s", key, text, fleet ? "/fleet" : "");
 }
 
 /* In double quotes, which YAML and JSON read alike. */
@@ -51,11 +50,18 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
 		        json ? ", \"burst\": \"%" PRIu64 "\", \"policy\": \"bucket\""
 		             : ", burst: %" PRIu64 ", policy: bucket",
 		        i->burst);
+	if (i->rate_shared)
+		write_text(out, json, "alone",
+		           i->rate_alone == K2K_UNLIMITED
+		                   ? "unlimited"
+		                   : units_print_rate(text, i->rate_alone, K2K_PERIOD_SECOND));
 	if (i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 		write_text(out, json, "kernels", "unlimited");
 	else if (t->fleet & FLEET_KERNELS)
-		write_limit(out, json, "kernels",
-		            units_print_number(text, i->max_concurrent_kernels), true);
+		fprintf(out,
+		        json ? ", \"kernels\": \"%" PRIu32 "/fleet\""
+		             : ", kernels: %" PRIu32 "/fleet",
+		        i->max_concurrent_kernels);
 	else
 		fprintf(out, json ? ", \"kernels\": %" PRIu32 : ", kernels: %" PRIu32,
 		        i->max_concurrent_kernels);

@@ -29,8 +29,11 @@ struct limits limits_of_tenant(const struct tenants *tenants, const struct tenan
 {
 	const struct k2k_tenant_info *i = &t->info;
 
+	struct rate rate = rate_of_tenant(i);
+
+	rate.fleet = t->fleet & FLEET_RATE;
 	return (struct limits){
-		.rate = rate_of_tenant(i),
+		.rate = rate,
 		.kernels = i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS
 		                   ? UINT64_MAX
 		                   : i->max_concurrent_kernels,
@@ -61,19 +64,14 @@ static void add(struct limit_changes *c, enum limit limit, const struct limits *
 			                                     .fleet_after = is };
 }
 
-static void add_rate(struct limit_changes *c, const struct limits *before,
-                     const struct limits *after)
+static void add_rate(struct limit_changes *c, const struct rate *before, const struct rate *after)
 {
-	bool was = before->fleet & FLEET_RATE, is = after->fleet & FLEET_RATE;
-
-	if (c->is_new || was != is || !rate_same(&before->rate, &after->rate))
+	if (c->is_new || !rate_same(before, after))
 		c->list[c->count++] = (struct limit_change){ .limit = LIMIT_RATE,
-			                                     .before = before->rate.number,
-			                                     .after = after->rate.number,
-			                                     .rate_before = before->rate,
-			                                     .rate_after = after->rate,
-			                                     .fleet_before = was,
-			                                     .fleet_after = is };
+			                                     .before = before->number,
+			                                     .after = after->number,
+			                                     .rate_before = *before,
+			                                     .rate_after = *after };
 }
 
 /* Only if it differs: most tenants have no name, are enforced and not suspended. */
@@ -133,7 +131,7 @@ void limits_compare(const struct limits *before, const struct limits *after,
 	old = &before->budgets;
 	c->list = check_memory(calloc(7 + new->count + old->count, sizeof(*c->list)));
 	add_mode(c, before, after);
-	add_rate(c, before, after);
+	add_rate(c, &before->rate, &after->rate);
 	add(c, LIMIT_KERNELS, before, after, FLEET_KERNELS);
 	add(c, LIMIT_GPU_MEMORY, before, after, FLEET_GPU_MEMORY);
 	while (n < new->count || o < old->count) {
@@ -204,20 +202,19 @@ static const char *value_text(char text[UNITS_TEXT], enum limit limit, uint64_t 
 	return text;
 }
 
-static const char *fleet_text(bool fleet)
-{
-	return fleet ? "/fleet" : "";
-}
-
 static void print_rate(FILE *out, const struct limit_change *c, bool is_new)
 {
 	char before[RATE_TEXT], after[RATE_TEXT];
 
 	fputs("rate", out);
 	if (!is_new)
-		fprintf(out, " %s%s ->", rate_print(before, &c->rate_before),
-		        fleet_text(c->fleet_before));
-	fprintf(out, " %s%s", rate_print(after, &c->rate_after), fleet_text(c->fleet_after));
+		fprintf(out, " %s ->", rate_print(before, &c->rate_before));
+	fprintf(out, " %s", rate_print(after, &c->rate_after));
+}
+
+static const char *fleet_text(bool fleet)
+{
+	return fleet ? "/fleet" : "";
 }
 
 void limits_print(FILE *out, const struct limit_changes *changes)

@@ -55,7 +55,7 @@ struct limit_change {
 	enum limit limit;
 	uint64_t engagement, before, after;
 	struct rate rate_before, rate_after;
-	bool fleet_before, fleet_after; /* it is one for all hosts */
+	bool fleet_before, fleet_after;         /* it is one for all hosts */
 	const char *name_before, *name_after;   /* null: none */
 	uint32_t renewal_before, renewal_after; /* of a budget: enum k2k_budget_renewal */
 };

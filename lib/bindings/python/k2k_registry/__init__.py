@@ -160,14 +160,16 @@ class TenantQuota:
     """Limits of a tenant; None is unlimited. budgets: nanoseconds of GPU time by engagement.
 
     max_messages_per_sec counts in each rate_period. With a burst the rate is a token bucket, which admits so many at once;
-    without one it is a window. renewals: how often budgets renew, by engagement (Renewal); one that is not listed keeps its
+    without one it is a window. With rate_alone (K2K_UNLIMITED is unlimited) it is this host's share of a rate over many hosts,
+    by the second, and rate_alone the limit while no shares hold (hold_shares). renewals: how often budgets renew, by engagement (Renewal); one that is not listed keeps its
     renewal, and a new one never renews. name: of the tenant, which no other has. shadow: the limits are decided, counted and
     audited, but refuse nothing. alerts: thresholds, up to four percentages of the limits in ascending order; an event of the
     audit trail says that one is reached.
     """
 
     def __init__(self, max_messages_per_sec=100000, max_gpu_memory_bytes=2 << 30, max_concurrent_kernels=16, budgets=(),
-                 rate_period=RatePeriod.SECOND, burst=None, renewals=(), name=None, shadow=False, alerts=()):
+                 rate_period=RatePeriod.SECOND, burst=None, renewals=(), name=None, shadow=False, alerts=(),
+                 rate_alone=None):
         self.max_messages_per_sec = max_messages_per_sec
         self.max_gpu_memory_bytes = max_gpu_memory_bytes
         self.max_concurrent_kernels = max_concurrent_kernels
@@ -178,6 +180,7 @@ class TenantQuota:
         self.name = name
         self.shadow = shadow
         self.alerts = tuple(alerts)
+        self.rate_alone = rate_alone
 
     @classmethod
     def unlimited(cls):
@@ -208,6 +211,8 @@ class TenantQuota:
         native.rate_period = _unsigned(self.rate_period, 32)
         if self.burst is not None:
             native.rate_policy, native.burst = _abi.K2K_RATE_BUCKET, _unsigned(self.burst)
+        if self.rate_alone is not None:
+            native.rate_shared, native.rate_alone = 1, _unsigned(self.rate_alone)
         native.name = None if self.name is None else _name(self.name)
         native.shadow = bool(self.shadow)
         if len(self.alerts) > len(native.alerts):
@@ -219,9 +224,11 @@ class TenantQuota:
 _UPDATES = {"max_messages_per_sec": _abi.K2K_UPDATE_RATE, "max_gpu_memory_bytes": _abi.K2K_UPDATE_GPU_MEMORY,
             "max_concurrent_kernels": _abi.K2K_UPDATE_KERNELS, "budgets": _abi.K2K_UPDATE_BUDGETS,
             "rate_period": _abi.K2K_UPDATE_RATE, "burst": _abi.K2K_UPDATE_RATE, "renewals": _abi.K2K_UPDATE_BUDGETS,
-            "name": _abi.K2K_UPDATE_NAME, "shadow": _abi.K2K_UPDATE_SHADOW, "alerts": _abi.K2K_UPDATE_ALERTS}
+            "name": _abi.K2K_UPDATE_NAME, "shadow": _abi.K2K_UPDATE_SHADOW, "alerts": _abi.K2K_UPDATE_ALERTS,
+            "rate_alone": _abi.K2K_UPDATE_RATE}
 # without the other one, these would change it, too
-_TOGETHER = {"rate_period": "max_messages_per_sec", "burst": "max_messages_per_sec", "renewals": "budgets"}
+_TOGETHER = {"rate_period": "max_messages_per_sec", "burst": "max_messages_per_sec", "rate_alone": "max_messages_per_sec",
+             "renewals": "budgets"}
 
 
 class SimulatedClock:
@@ -406,7 +413,8 @@ class TenantRegistry:
 
         update(42, max_messages_per_sec=100, budgets={7: None})
 
-        A rate is changed with its period (a second unless named) and its burst (none, a window, unless named).
+        A rate is changed with its period (a second unless named), its burst (none, a window, unless named), and its rate_alone
+        (none, no share, unless named).
         """
         unknown = changes.keys() - _UPDATES.keys()
         if unknown:
@@ -446,6 +454,10 @@ class TenantRegistry:
         call returns.
         """
         return _Batch(self)
+
+    def hold_shares(self, epoch, until_ns):
+        """Shares of this epoch hold before until_ns, by the clock of shares(); 0 ends them, and begins a higher epoch."""
+        self._call(_lib.k2k_shares_hold, _unsigned(epoch), _unsigned(until_ns))
 
     def set_budget(self, tenant_id, engagement_id, budget_ns):
         self._call(_lib.k2k_budget_set, _unsigned(tenant_id), _unsigned(engagement_id), _unsigned(budget_ns))
@@ -487,6 +499,10 @@ class TenantRegistry:
             if error.code == _abi.K2K_ENOTENANT:
                 return None
             raise
+
+    def shares(self):
+        """Whose shares of rates over many hosts hold, until when, and what time it is on that clock."""
+        return self._filled(_lib.k2k_shares_get, _abi.k2k_shares)
 
     def find_name(self, name):
         """The id of the tenant of that name, or None."""

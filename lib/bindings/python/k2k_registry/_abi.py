@@ -154,6 +154,7 @@ K2K_AUDIT_ALERT_SEQUENCE = 2
 K2K_AUDIT_MODE_SHADOW = 1
 K2K_AUDIT_MODE_SUSPENDED = 2
 K2K_AUDIT_MODE_BUCKET = 4
+K2K_AUDIT_MODE_SHARED = 8
 K2K_AUDIT_MODE_PERIOD = 48
 K2K_AUDIT_MODE_PERIOD_SHIFT = 4
 K2K_AUDIT_BUDGET_RENEWAL = 0
@@ -249,6 +250,9 @@ class k2k_quota(Structure):
         ("shadow", c_uint32),
         ("alerts", c_uint8 * 4),
         ("budget_terms", POINTER(k2k_budget_terms)),
+        ("rate_alone", c_uint64),
+        ("rate_shared", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -449,6 +453,9 @@ class k2k_tenant_info(Structure):
         ("reserved", c_uint8),
         ("shadow_rejected_total", k2k_rejected),
         ("suspended_rejected_total", c_uint64),
+        ("rate_alone", c_uint64),
+        ("rate_shared", c_uint32),
+        ("rate_holds", c_uint32),
     ]
 
 
@@ -524,6 +531,16 @@ class k2k_tenant_image(Structure):
         ("periods", POINTER(k2k_budget_image)),
         ("period_count", c_uint32),
         ("reserved2", c_uint32),
+    ]
+
+
+class k2k_shares(Structure):
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("epoch", c_uint64),
+        ("until_ns", c_uint64),
+        ("now_ns", c_uint64),
     ]
 
 
@@ -788,6 +805,7 @@ STRUCTS = [
     k2k_budget_image,
     k2k_usage,
     k2k_tenant_image,
+    k2k_shares,
     k2k_budget_info,
     k2k_broker_info,
     k2k_lease_info,
@@ -829,6 +847,8 @@ PROTOTYPES = {
     "k2k_generation_pass": (c_int, [c_void_p, c_uint64]),
     "k2k_batch_begin": (c_int, [c_void_p]),
     "k2k_batch_end": (c_int, [c_void_p]),
+    "k2k_shares_hold": (c_int, [c_void_p, c_uint64, c_uint64]),
+    "k2k_shares_get": (c_int, [c_void_p, POINTER(k2k_shares)]),
     "k2k_tenant_get": (c_int, [c_void_p, c_uint64, POINTER(k2k_tenant_info)]),
     "k2k_tenant_is_registered": (c_int, [c_void_p, c_uint64, POINTER(c_int)]),
     "k2k_tenant_count": (c_int, [c_void_p, POINTER(c_size_t)]),

@@ -147,6 +147,9 @@ class tenant_info(NamedTuple):
     alerted_gpu_memory: int
     shadow_rejected_total: rejected
     suspended_rejected_total: int
+    rate_alone: int
+    rate_shared: int
+    rate_holds: int
 
 class tenant_totals(NamedTuple):
     id: int
@@ -171,6 +174,11 @@ class budget_use(NamedTuple):
 class usage(NamedTuple):
     engagement_id: int
     gpu_ns: int
+
+class shares(NamedTuple):
+    epoch: int
+    until_ns: int
+    now_ns: int
 
 class budget_info(NamedTuple):
     id: int

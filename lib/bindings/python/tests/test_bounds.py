@@ -49,6 +49,17 @@ class Limits(Failing, RegistryTest):
         info = self.admin.get(1)
         self.assertEqual((info.rate_period, info.rate_policy, info.burst), (RatePeriod.SECOND, RatePolicy.WINDOW, 0))
 
+    def test_a_share_is_in_force_while_shares_hold(self):
+        self.admin.register(1, TenantQuota(5, rate_alone=2))
+        self.assertEqual((self.admin.get(1).rate_shared, self.admin.get(1).rate_alone, self.admin.get(1).rate_holds), (1, 2, 0))
+        self.admin.hold_shares(3, 0)
+        self.admin.hold_shares(3, self.admin.shares().now_ns + 3600 * S)
+        self.assertEqual((self.broker.shares().epoch, self.broker.get(1).rate_holds, self.broker.check(1).limit), (3, 1, 5))
+        self.failing("K2K_ESTALE", self.admin.hold_shares, 2, 0)
+        self.assertRaises(TypeError, self.admin.update, 1, rate_alone=5)
+        self.admin.update(1, max_messages_per_sec=7)
+        self.assertEqual(self.admin.get(1).rate_shared, 0)
+
     def test_shadow_passes_and_says_what_it_would_have_been(self):
         self.admin.register(1, TenantQuota(2, rate_period=RatePeriod.HOUR, shadow=True))
         self.assertEqual([self.broker.admit(1).shadow_code for _ in range(4)], [0, 0, RATE, RATE])

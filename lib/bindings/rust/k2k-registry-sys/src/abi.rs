@@ -156,6 +156,7 @@ pub const K2K_AUDIT_ALERT_SEQUENCE: u32 = 2;
 pub const K2K_AUDIT_MODE_SHADOW: u32 = 1;
 pub const K2K_AUDIT_MODE_SUSPENDED: u32 = 2;
 pub const K2K_AUDIT_MODE_BUCKET: u32 = 4;
+pub const K2K_AUDIT_MODE_SHARED: u32 = 8;
 pub const K2K_AUDIT_MODE_PERIOD: u32 = 48;
 pub const K2K_AUDIT_MODE_PERIOD_SHIFT: u32 = 4;
 pub const K2K_AUDIT_BUDGET_RENEWAL: u32 = 0;
@@ -283,6 +284,9 @@ pub struct k2k_quota {
     pub shadow: u32,
     pub alerts: [u8; 4],
     pub budget_terms: *const k2k_budget_terms,
+    pub rate_alone: u64,
+    pub rate_shared: u32,
+    pub reserved: u32,
 }
 
 impl Default for k2k_quota {
@@ -605,6 +609,9 @@ pub struct k2k_tenant_info {
     pub reserved: u8,
     pub shadow_rejected_total: k2k_rejected,
     pub suspended_rejected_total: u64,
+    pub rate_alone: u64,
+    pub rate_shared: u32,
+    pub rate_holds: u32,
 }
 
 impl Default for k2k_tenant_info {
@@ -729,6 +736,26 @@ pub struct k2k_tenant_image {
 }
 
 impl Default for k2k_tenant_image {
+    /// All zero, but for `size`.
+    fn default() -> Self {
+        // SAFETY: integers, and pointers that may be null
+        let mut new: Self = unsafe { std::mem::zeroed() };
+        new.size = std::mem::size_of::<Self>() as u32;
+        new
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct k2k_shares {
+    pub size: u32,
+    pub flags: u32,
+    pub epoch: u64,
+    pub until_ns: u64,
+    pub now_ns: u64,
+}
+
+impl Default for k2k_shares {
     /// All zero, but for `size`.
     fn default() -> Self {
         // SAFETY: integers, and pointers that may be null
@@ -1142,6 +1169,8 @@ extern "C" {
     pub fn k2k_generation_pass(reg: *mut k2k_registry, generation: u64) -> c_int;
     pub fn k2k_batch_begin(reg: *mut k2k_registry) -> c_int;
     pub fn k2k_batch_end(reg: *mut k2k_registry) -> c_int;
+    pub fn k2k_shares_hold(reg: *mut k2k_registry, epoch: u64, until_ns: u64) -> c_int;
+    pub fn k2k_shares_get(reg: *mut k2k_registry, shares: *mut k2k_shares) -> c_int;
     pub fn k2k_tenant_get(reg: *mut k2k_registry, id: k2k_tenant_id, info: *mut k2k_tenant_info) -> c_int;
     pub fn k2k_tenant_is_registered(reg: *mut k2k_registry, id: k2k_tenant_id, registered: *mut c_int) -> c_int;
     pub fn k2k_tenant_count(reg: *mut k2k_registry, count: *mut usize) -> c_int;

@@ -57,6 +57,10 @@ infos! {
         rate_period: RatePeriod = |i| RatePeriod::from_number(i.rate_period),
         // of a token bucket; None: the rate is a window
         burst: Option<u64> = |i| if i.rate_policy == sys::K2K_RATE_BUCKET { Some(i.burst) } else { None },
+        // of a share: the limit while no shares hold; None: the rate is no share
+        rate_alone: Option<u64> = |i| if i.rate_shared != 0 { Some(i.rate_alone) } else { None },
+        // the share is in force
+        rate_holds: bool = |i| i.rate_holds != 0,
         shadow: bool = |i| i.shadow != 0,
         suspended: bool = |i| i.suspended != 0,
         name: Option<String> = |i| Some(text(&i.name)).filter(|name| !name.is_empty()),
@@ -68,6 +72,12 @@ infos! {
         alerted_rate: u8 = |i| i.alerted_rate,
         alerted_kernels: u8 = |i| i.alerted_kernels,
         alerted_gpu_memory: u8 = |i| i.alerted_gpu_memory,
+    }
+    Shares of k2k_shares {
+        epoch: u64 = |i| i.epoch,
+        // on the clock of now_ns; 0: they don't hold
+        until_ns: u64 = |i| i.until_ns,
+        now_ns: u64 = |i| i.now_ns,
     }
     TenantTotals of k2k_tenant_totals {
         tenant_id: TenantId = |i| i.id,

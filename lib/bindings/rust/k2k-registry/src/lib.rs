@@ -34,7 +34,7 @@ pub use audit::{AuditEvent, AuditEventType, AuditLevel, AuditSink, MemorySink};
 pub use clock::SimulatedClock;
 pub use error::{Code, Detail, Error, RefusedRoute, Result, Verdict};
 pub use infos::{
-    BrokerInfo, BrokerState, BudgetInfo, BudgetUse, Finding, KernelInfo, LeaseInfo, RegistryInfo, Rejected, Repaired, Table,
+    BrokerInfo, BrokerState, BudgetInfo, BudgetUse, Finding, KernelInfo, LeaseInfo, RegistryInfo, Rejected, Repaired, Shares, Table,
     TenantInfo, TenantTotals, UsageInfo,
 };
 pub use kernel::{Destination, Route};

@@ -113,6 +113,9 @@ pub struct TenantQuota {
     pub rate_period: RatePeriod,
     /// `Some`: the rate is a token bucket, which admits so many at once; `None`: it is a window.
     pub burst: Option<u64>,
+    /// `Some`: the rate is this host's share of a rate over many hosts, by the second, and this is the limit while no shares
+    /// hold.
+    pub rate_alone: Option<u64>,
     /// Budgets by engagement; an engagement without an entry has no budget.
     pub per_engagement_budget: HashMap<u64, Duration>,
     /// How often budgets renew; one that is not listed never does.
@@ -152,6 +155,7 @@ impl TenantQuota {
             max_messages_per_sec: 100_000,
             rate_period: RatePeriod::Second,
             burst: None,
+            rate_alone: None,
             per_engagement_budget: HashMap::new(),
             renewals: HashMap::new(),
             name: None,
@@ -173,7 +177,7 @@ impl TenantQuota {
     pub(crate) fn native(&self) -> Result<NativeQuota> {
         let budgets = self.per_engagement_budget.iter().map(|(engagement, budget)| (*engagement, Some(*budget)));
         let (quota, list, terms) = native(
-            (self.max_messages_per_sec, self.rate_period, self.burst),
+            (self.max_messages_per_sec, self.rate_period, self.burst, self.rate_alone),
             self.max_gpu_memory_bytes,
             self.max_concurrent_kernels,
             budgets,
@@ -202,7 +206,7 @@ impl Default for TenantQuota {
 type Lists = (sys::k2k_quota, Vec<sys::k2k_budget>, Vec<sys::k2k_budget_terms>);
 
 fn native(
-    (rate, period, burst): (u64, RatePeriod, Option<u64>),
+    (rate, period, burst, alone): (u64, RatePeriod, Option<u64>, Option<u64>),
     memory: u64,
     kernels: u32,
     budgets: impl Iterator<Item = (u64, Option<Duration>)>,
@@ -229,6 +233,8 @@ fn native(
         rate_period: period.number(),
         rate_policy: if burst.is_some() { sys::K2K_RATE_BUCKET } else { sys::K2K_RATE_WINDOW },
         burst: burst.unwrap_or(0),
+        rate_alone: alone.unwrap_or(0),
+        rate_shared: u32::from(alone.is_some()),
         max_gpu_memory_bytes: memory,
         max_concurrent_kernels: kernels,
         // the library refuses a longer list: no table is so large
@@ -246,10 +252,11 @@ fn native(
 pub struct TenantUpdate {
     pub max_concurrent_kernels: Option<u32>,
     pub max_gpu_memory_bytes: Option<u64>,
-    /// With `rate_period` and `burst`, which are part of the rate: without it they must have their defaults.
+    /// With `rate_period`, `burst` and `rate_alone`, which are part of the rate: without it they must have their defaults.
     pub max_messages_per_sec: Option<u64>,
     pub rate_period: RatePeriod,
     pub burst: Option<u64>,
+    pub rate_alone: Option<u64>,
     pub per_engagement_budget: HashMap<u64, Option<Duration>>,
     /// Of budgets that are listed; one without an entry keeps its renewal, and a new one never renews.
     pub renewals: HashMap<u64, Renewal>,
@@ -262,9 +269,9 @@ pub struct TenantUpdate {
 
 impl TenantUpdate {
     pub(crate) fn native(&self) -> Result<(NativeQuota, u32)> {
-        let rate = (self.max_messages_per_sec.unwrap_or(0), self.rate_period, self.burst);
-        if self.max_messages_per_sec.is_none() && rate != (0, RatePeriod::Second, None) {
-            return Err(Error::invalid("a period or a burst without a rate"));
+        let rate = (self.max_messages_per_sec.unwrap_or(0), self.rate_period, self.burst, self.rate_alone);
+        if self.max_messages_per_sec.is_none() && rate != (0, RatePeriod::Second, None, None) {
+            return Err(Error::invalid("a period, a burst or a limit alone without a rate"));
         }
         let (quota, list, terms) = native(
             rate,

@@ -2,7 +2,7 @@
 use crate::audit::{call, AuditSink};
 use crate::clock::SimulatedClock;
 use crate::infos::{
-    BrokerInfo, BudgetInfo, BudgetUse, Finding, LeaseInfo, RegistryInfo, Repaired, TenantInfo, TenantTotals, UsageInfo,
+    BrokerInfo, BudgetInfo, BudgetUse, Finding, LeaseInfo, RegistryInfo, Repaired, Shares, TenantInfo, TenantTotals, UsageInfo,
 };
 use crate::quota::{nanoseconds, AuditTag, Renewal, TenantQuota, TenantUpdate};
 use crate::{Error, Reservation, Result, TenantId, Verdict};
@@ -268,6 +268,12 @@ impl TenantRegistry {
         Ok(Batch { registry: self, _of_this_thread: PhantomData })
     }
 
+    /// Shares of this epoch hold before `until_ns`, by the clock of [`shares`](Self::shares); 0 ends them, and begins a higher
+    /// epoch.
+    pub fn hold_shares(&self, epoch: u64, until_ns: u64) -> Result<()> {
+        answered(unsafe { sys::k2k_shares_hold(self.handle, epoch, until_ns) })
+    }
+
     pub fn set_budget(&self, tenant_id: TenantId, engagement_id: u64, budget: Duration) -> Result<()> {
         answered(unsafe { sys::k2k_budget_set(self.handle, tenant_id, engagement_id, nanoseconds(budget)) })
     }
@@ -336,6 +342,13 @@ impl TenantRegistry {
 
     pub fn tenant_ids(&self) -> Result<Vec<TenantId>> {
         list(0, |ids, room, count| unsafe { sys::k2k_tenant_ids(self.handle, ids, room, count) })
+    }
+
+    /// Whose shares of rates over many hosts hold, until when, and what time it is on that clock.
+    pub fn shares(&self) -> Result<Shares> {
+        let mut shares = sys::k2k_shares::default();
+        answered(unsafe { sys::k2k_shares_get(self.handle, &mut shares) })?;
+        Ok((&shares).into())
     }
 
     pub fn info(&self) -> Result<RegistryInfo> {

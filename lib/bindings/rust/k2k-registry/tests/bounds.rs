@@ -42,12 +42,28 @@ fn a_rate_has_a_period_and_a_burst() {
 }
 
 #[test]
+fn a_share_is_in_force_while_shares_hold() {
+    let reg = Fixture::new();
+    reg.admin.register(1, TenantQuota { rate_alone: Some(2), ..quota(5, RatePeriod::Second, None) }).unwrap();
+    assert_eq!(reg.admin.get(1).unwrap().unwrap().rate_alone, Some(2));
+    reg.admin.hold_shares(3, 0).unwrap();
+    assert!(!reg.admin.get(1).unwrap().unwrap().rate_holds);
+    reg.admin.hold_shares(3, reg.admin.shares().unwrap().now_ns + 3_600_000_000_000).unwrap();
+    assert!(reg.broker.get(1).unwrap().unwrap().rate_holds);
+    assert_eq!(reg.broker.shares().unwrap().epoch, 3);
+    assert_eq!(code(reg.admin.hold_shares(2, 0)), Code::Stale);
+    reg.admin.update(1, &TenantUpdate { max_messages_per_sec: Some(7), ..Default::default() }).unwrap();
+    assert_eq!(reg.admin.get(1).unwrap().unwrap().rate_alone, None);
+}
+
+#[test]
 fn an_update_of_a_rate_names_all_of_it() {
     let reg = Fixture::new();
     let named = TenantQuota { name: Some("vision-team".into()), ..quota(30, RatePeriod::Minute, None) };
     reg.admin.register(1, named).unwrap();
     let alone = [
         TenantUpdate { burst: Some(5), ..Default::default() },
+        TenantUpdate { rate_alone: Some(5), ..Default::default() },
         TenantUpdate { rate_period: RatePeriod::Day, ..Default::default() },
         TenantUpdate { renewals: [(7, Renewal::Day)].into(), ..Default::default() },
     ];
