@@ -70,9 +70,9 @@ static int list_shares(struct ctl *ctl, const char *sql, const char *filter,
 				                    .number = db_u64(result, row, c),
 				                    .none = none };
 		}
-		if (table == &limits_table && values[COL_FLEET_LIMIT_EXCESS].number)
+		if (table == &fleet_limits_table && values[COL_FLEET_LIMIT_EXCESS].number)
 			values[COL_FLEET_LIMIT_EXCESS].color = "red";
-		if (table == &limits_table && values[COL_FLEET_LIMIT_WRITTEN_OFF].number)
+		if (table == &fleet_limits_table && values[COL_FLEET_LIMIT_WRITTEN_OFF].number)
 			values[COL_FLEET_LIMIT_WRITTEN_OFF].color = "yellow";
 		list_row(&list, values);
 	}
@@ -101,6 +101,6 @@ int cmd_fleet_shares(struct ctl *ctl)
 	}
 	return ctl->option[OPT_HOSTS] ? list_shares(ctl, shares_sql, filter, &shares_table,
 	                                            COL_SHARE_COUNT, of_shares)
-	                              : list_shares(ctl, limits_sql, filter, &limits_table,
+	                              : list_shares(ctl, limits_sql, filter, &fleet_limits_table,
 	                                            COL_FLEET_LIMIT_COUNT, of_limits);
 }

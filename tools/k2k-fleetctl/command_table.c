@@ -203,7 +203,7 @@ const struct command commands[] = {
 		.synopsis = "shares [ID] [--hosts] [options]",
 		.summary = "show the limits over the fleet, and which shares of them hosts have",
 		OPTIONS(budgets_options),
-		.table = &limits_table,
+		.table = &fleet_limits_table,
 		.prose =
 			"A limit like '5k/s/fleet' or '64/fleet' in a document is one for all "
 			"hosts together. GRANTED: the sum of the hosts' shares, and what they "

@@ -142,7 +142,7 @@ enum {
 	COL_FLEET_LIMIT_ANY_SECOND,
 	COL_FLEET_LIMIT_COUNT
 };
-extern const struct table limits_table;
+extern const struct table fleet_limits_table;
 
 enum {
 	COL_SHARE_TENANT,

@@ -113,7 +113,7 @@ static const struct field limits[COL_FLEET_LIMIT_COUNT] = {
 	[COL_FLEET_LIMIT_ANY_SECOND] = { "any_second", "ANY-SECOND", KIND_TEXT,
 	                                 FIELD_RIGHT | FIELD_SORT_NUMBER | FIELD_NONE },
 };
-const struct table limits_table = { "limits", limits, COUNT(limits), NULL, 0 };
+const struct table fleet_limits_table = { "limits", limits, COUNT(limits), NULL, 0 };
 
 static const struct field shares[COL_SHARE_COUNT] = {
 	[COL_SHARE_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },

@@ -136,7 +136,6 @@ struct agent {
 	struct silent_host *silent; /* by name */
 	size_t silent_count;
 	uint64_t greeted_at_ns; /* of CLOCK_BOOTTIME, or later */
-	uint64_t lease_ends_ns; /* the same; 0: it has none */
 	uint64_t lease_due_ns;  /* of CLOCK_MONOTONIC */
 
 	struct counts counts;

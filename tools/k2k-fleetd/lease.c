@@ -188,7 +188,6 @@ int lease_renew(struct agent *a)
 		say(a, "registry '%s': shares can't be held: %s", a->ctl.registry,
 		    k2k_strerror(code));
 	} else {
-		a->lease_ends_ns = after.until_ns;
 		watch(a, result, after.now_ns);
 		code = take_ended(a, before.now_ns);
 	}

@@ -98,7 +98,7 @@ static int fetch_registrations(struct agent *a)
 static int greet(struct agent *a)
 {
 	struct k2k_shares shares = K2K_SHARES_INIT;
-	char boot[64], least[NUMBER_TEXT];
+	char boot[64], known[NUMBER_TEXT];
 	PGresult *result;
 
 	if (!read_boot_id(boot) || k2k_shares_get(a->reg, &shares)) {
@@ -107,7 +107,7 @@ static int greet(struct agent *a)
 	}
 	result = db_call(&a->db, "select epoch from k2k_fleet.hello($1, $2, $3, $4, $5)", 5,
 	                 (const char *[]){ a->host, a->info.uuid, boot, a->ctl.registry,
-	                                   number(least, shares.epoch) });
+	                                   number(known, shares.epoch) });
 	if (!result)
 		return trouble(a);
 	a->epoch = db_u64(result, 0, 0);

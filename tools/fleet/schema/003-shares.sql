@@ -146,17 +146,17 @@ begin
 	return h.run;
 end $$;
 
--- As before, and: `least` is the epoch that the registry has seen, which the new one is above, also
+-- As before, and: `seen` is the epoch that the registry knows, which the new one is above, also
 -- in a database that is an older one. What another boot of the machine had is over.
 drop function hello(text, uuid, uuid, text);
-create function hello(who text, this_run uuid, this_boot uuid, this_registry text, least bigint default 0)
+create function hello(who text, this_run uuid, this_boot uuid, this_registry text, seen bigint default 0)
 	returns table (epoch bigint, database_epoch text)
 	language plpgsql security definer set search_path = k2k_fleet, pg_temp
 	as $$
 #variable_conflict use_column
 declare
 	h host := own_host(who);
-	next_epoch bigint := greatest(h.epoch, least(least, 1000000000000000)) + 1;
+	next_epoch bigint := greatest(h.epoch, least(seen, 1000000000000000)) + 1;
 	ended uuid[];
 begin
 	if h.boot_id <> this_boot and h.seen_at > clock_timestamp() - interval '30 seconds' then
