@@ -48,17 +48,19 @@ go_on() { stopped=${stopped/ $1 / }; kill -CONT "${agent_pid[$1]}"; }
 # grab N COUNT [SECONDS]: a broker of hN tries until it holds so many kernels, or for so long; how many is in $held.
 declare -A holder=()
 grab() {
-	local answer end=$((SECONDS + ${3:-60}))
-	coproc "$BROKER" "$(registry "$1")"
-	local from=${COPROC[0]} to=${COPROC[1]}
+	local answer to from refused=0 end=$((SECONDS + ${3:-60})) fifos=$DIR/grab-$1-$SECONDS
+	mkfifo "$fifos.to" "$fifos.from"
+	"$BROKER" "$(registry "$1")" <"$fifos.to" >"$fifos.from" &
 	holder[$1]=$!
 	brokers+=("$!"); disown "$!"
+	exec {to}>"$fifos.to" {from}<"$fifos.from"
 	read -r -t 20 -u "$from" answer
 	held=0
 	while ((held < $2 && SECONDS < end)); do
 		echo "kernel 42" >&"$to"
 		read -r -t 20 -u "$from" answer
-		if [[ $answer == K2K_OK ]]; then held=$((held + 1)); else sleep 0.1; in_force kernels "$max"; fi
+		if [[ $answer == K2K_OK ]]; then held=$((held + 1)); else sleep 0.05; refused=$((refused + 1)); fi
+		((refused % 20 != 19)) || { in_force kernels "$max"; refused=0; }
 	done
 }
 

@@ -63,7 +63,9 @@ struct chunk {
 	bool closed;                     /* forgotten: it is to be settled */
 	bool is_short;                   /* other hosts need what this one does not use */
 	uint64_t least;                  /* it is worth to ask for */
-	uint64_t fair, alone;            /* of a rate */
+	bool excess;                     /* of a share: more is granted than the limit */
+	uint64_t fair;                   /* the same: the limit divided by the number of hosts */
+	uint64_t alone;                  /* of a rate */
 	enum chunk_state state;
 	uint64_t budget; /* what the registry's own is to be */
 	uint64_t lowered_at_ns;

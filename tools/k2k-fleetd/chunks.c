@@ -11,9 +11,9 @@
  * A host asks for more if its spare is below a step: a 64th of the limit, or a quarter of what it
  * uses or, after a rejection for lack of it, twice the spare. It gets half of what is free divided
  * by the number of hosts, a step at least. While others get less than they ask for, it returns what
- * is above its use and a quarter of that, or a step; of a rate also what is above the fair part,
- * limit / hosts, if another host has less than that. So who comes anew gets something as soon as
- * the others have looked, and hosts that all want more end at equal parts.
+ * is above its use and a quarter of that (kept_of_share); of a rate also what is above the fair
+ * part, limit / hosts, if another host has less than that. So who comes anew gets something as soon
+ * as the others have looked, and hosts that all want more end at equal parts.
  *
  * 1. The budget is set only in a batch, after an answer of the database that came in this batch.
  *    The answer shows that no other agent had greeted by then; one that greets later waits for the
@@ -104,9 +104,10 @@ static struct chunk *take_rows(struct agent *a, const PGresult *result, struct c
 		list->drawn = db_u64(result, (int)row, 4);
 		list->closed = flag(result, row, 5);
 		list->is_short = flag(result, row, 6);
-		list->least = kind == CHUNK_BUDGET ? a->chunk_ns : db_u64(result, (int)row, 7);
-		list->fair = db_u64(result, (int)row, 8);
-		list->alone = db_u64(result, (int)row, 9);
+		list->excess = flag(result, row, 7);
+		list->least = kind == CHUNK_BUDGET ? a->chunk_ns : db_u64(result, (int)row, 8);
+		list->fair = db_u64(result, (int)row, 9);
+		list->alone = db_u64(result, (int)row, 10);
 		if (list->state == CHUNK_HELD)
 			list->budget = chunk_sum(list->base, list->drawn);
 	}
@@ -116,9 +117,10 @@ static struct chunk *take_rows(struct agent *a, const PGresult *result, struct c
 int chunks_fetch(struct agent *a)
 {
 	static const char *const sql[2] = {
-		"select generation, 'budget', engagement, base, drawn, closed, short, 0, 0, 0 "
+		"select generation, 'budget', engagement, base, drawn, closed, short, false, 0, 0, "
+		"0 "
 		"from k2k_fleet.chunks($1, $2)",
-		"select generation, kind, 0, 0, amount, closed, short, step, fair, alone "
+		"select generation, kind, 0, 0, amount, closed, short, excess, step, fair, alone "
 		"from k2k_fleet.shares($1, $2)",
 	};
 	PGresult *results[2] = { NULL, NULL };
@@ -361,11 +363,16 @@ static uint64_t kept_of_budget(struct agent *a, const struct chunk *c)
 	return chunk_sum(c->used, 2 * used > a->chunk_ns ? 2 * used : a->chunk_ns);
 }
 
-/* It keeps a quarter more than what it uses, and a step at least; of a rate its fair part at most. */
+/*
+ * It keeps a quarter more than what it uses. Who uses little keeps a step, but a quarter of its fair
+ * part at most: all that use nothing keep no more than a quarter of the limit together. Of a rate no
+ * host keeps more than its fair part.
+ */
 static uint64_t kept_of_share(const struct chunk *c)
 {
-	uint64_t more = c->used / 4 > c->least ? c->used / 4 : c->least;
-	uint64_t keep = chunk_sum(c->used, more);
+	uint64_t step = c->least < c->fair / 4 ? c->least : c->fair / 4;
+	uint64_t more = c->used / 4 > step ? c->used / 4 : step;
+	uint64_t keep = c->excess ? c->used : chunk_sum(c->used, more);
 
 	return c->kind == CHUNK_RATE && keep > c->fair ? c->fair : keep;
 }

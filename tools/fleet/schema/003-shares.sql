@@ -213,11 +213,11 @@ begin
 end $$;
 
 -- The limits over the fleet of the host's tenants, and its shares. short: another host needs what
--- this one does not use; of a rate, another host has less than the fair part. step: the least that it
--- is worth to ask for.
+-- this one does not use; of a rate, another host has less than the fair part. excess: more is granted
+-- than the limit. step: the least that it is worth to ask for.
 create function shares(who text, agent_epoch bigint)
-	returns table (generation u64, kind text, amount u64, closed boolean, short boolean, step numeric, fair numeric,
-		alone u64)
+	returns table (generation u64, kind text, amount u64, closed boolean, short boolean, excess boolean, step numeric,
+		fair numeric, alone u64)
 	language plpgsql security definer set search_path = k2k_fleet, pg_temp
 	as $$
 #variable_conflict use_column
@@ -226,7 +226,7 @@ declare
 begin
 	return query select r.generation, l.kind, coalesce(s.amount, 0)::u64, coalesce(s.closed, false),
 			l.granted > l.total or coalesce(l.short_at > clock_timestamp() - interval '5 seconds', false),
-			greatest(div(l.total, 64), 1),
+			l.granted > l.total, greatest(div(l.total, 64), 1),
 			div(l.total, (select greatest(count(*), 1) from share o where o.tenant = l.tenant
 				and o.fleet_gen = l.fleet_gen and o.kind = l.kind and not o.closed)),
 			l.alone
@@ -281,7 +281,7 @@ begin
 				18446744073709551614);
 			update share set amount = wanted
 				where run = this_run and generation = n.generation and kind = n.kind and amount < wanted;
-			if s.granted + free < n.used + n.ask and (n.kind <> 'rate' or s.amount < div(l.total, hosts)) then
+			if s.granted + free < n.used + n.ask and (n.kind <> 'rate' or s.amount < greatest(div(l.total, hosts), 1)) then
 				update fleet_limit set short_at = clock_timestamp()
 					where tenant = n.tenant and fleet_gen = n.fleet_gen and kind = n.kind;
 			end if;
