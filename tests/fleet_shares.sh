@@ -92,9 +92,9 @@ cli_fleet_kernels_go_where_they_are_needed() {
 	until_true 60 eval '[[ $(quota 1 kernels) == 5 ]]'
 	fleetctl 0 shares -J; json '.limits | length' 0
 	# removed: its shares are free at once
+	kill -KILL "${holder[3]}"
 	apply '{id: 42, preset: unlimited, kernels: 4/fleet}'
 	until_true 60 eval '(($(share 1 kernels) > 0))'
-	kill -KILL "${holder[3]}"
 	apply
 	until_true 60 eval '[[ $(sql "select coalesce(sum(granted), 0) from k2k_fleet.share") == 0 ]]'
 }
@@ -148,7 +148,7 @@ cli_fleet_kernels_are_returned_after_a_grace_period() {
 	wait
 }
 
-# flood N: a broker of hN asks for 400 messages a second until it is killed; each answer is a line of $DIR/flood-N.
+# flood N: a broker of hN asks for more than 1000 messages a second until it is killed; each answer is a line of $DIR/flood-N.
 declare -A flooding=()
 flood() {
 	local n=$1
@@ -156,7 +156,7 @@ flood() {
 	"$BROKER" "$(registry "$n")" <"$DIR/to-$n" >"$DIR/flood-$n" &
 	broker[n]=$!
 	brokers+=("$!"); disown "$!"
-	(exec >"$DIR/to-$n"; while printf 'admit 42 7 1\n%.0s' {1..20}; do sleep 0.05; done) 2>/dev/null &
+	(exec >"$DIR/to-$n"; while printf 'admit 42 7 1\n%.0s' {1..300}; do sleep 0.2; done) 2>/dev/null &
 	flooding[$n]=$!
 	brokers+=("$!"); disown "$!"
 }
