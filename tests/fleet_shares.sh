@@ -7,13 +7,13 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/fleet_harness.bash"
 
-# hosts N...: their registries and agents, with a lease of 2 s
+# hosts N...: their registries and agents, with a lease of 4 s
 hosts() {
 	local n
 	for n; do
 		((n < 3)) || fleetctl 0 join "h$n" --role "a$n"
 		host "$n"
-		agent "$n" --lease 2s
+		agent "$n" --lease 4s
 	done
 	all=("$@")
 }
@@ -26,29 +26,23 @@ limit() { sql "select $2 from k2k_fleet.limit_state where tenant = 42 and kind =
 # hosts together are at most LIMIT. Those that are stopped already, of whom the numbers are in $stopped, stay so.
 stopped=' '
 in_force() {
-	local n sum=0 key=kernels
-	[[ $1 != rate ]] || key=rate_in_force
+	local n sum=0 rows=()
 	for n in "${all[@]}"; do [[ $stopped == *" $n "* ]] || kill -STOP "${agent_pid[n]}" 2>/dev/null; done
-	for n in "${all[@]}"; do sum=$((sum + $(in_force_on "$n" "$1"))); done
+	for n in "${all[@]}"; do rows+=("$("$TOOL" -r "$(registry "$n")" show 42 -J 2>/dev/null)"); done
 	for n in "${all[@]}"; do [[ $stopped == *" $n "* ]] || kill -CONT "${agent_pid[n]}" 2>/dev/null; done
+	sum=$(printf '%s\n' "${rows[@]}" | jq -s "[.[].tenants[0] | $(look_of "$1") | tonumber] | add")
 	((sum <= $2)) || fail "$sum of $1 are in force: $(sql "select * from k2k_fleet.share_state") $(tail -n 3 "$DIR"/agent*.err)"
 	is "$(sql "select count(*) from k2k_fleet.fleet_limit where granted > total")" 0
 }
-in_force_on() {
-	local row
-	row=$("$TOOL" -r "$(registry "$1")" show 42 -J 2>/dev/null | jq -c '.tenants[0]')
-	case $2 in
-	rate) jq -r 'if .usage.rate_holds then .quota.rate_per_sec else .quota.rate_alone end' <<<"$row" ;;
-	*) jq -r ".quota.$2" <<<"$row" ;;
-	esac
-}
+look_of() { if [[ $1 == rate ]]; then echo 'if .usage.rate_holds then .quota.rate_per_sec else .quota.rate_alone end'; else echo ".quota.$1"; fi; }
+in_force_on() { "$TOOL" -r "$(registry "$1")" show 42 -J 2>/dev/null | jq -r ".tenants[0] | $(look_of "$2")"; }
 stop() { stopped+="$1 "; kill -STOP "${agent_pid[$1]}"; }
 go_on() { stopped=${stopped/ $1 / }; kill -CONT "${agent_pid[$1]}"; }
 
-# grab N COUNT [SECONDS]: a broker of hN tries until it holds so many kernels, or for so long; how many is in $held.
+# grab N COUNT [REFUSED]: a broker of hN tries until it holds so many kernels, or was refused so often; how many is in $held.
 declare -A holder=()
 grab() {
-	local answer to from refused=0 end=$((SECONDS + ${3:-60})) fifos=$DIR/grab-$1-$SECONDS
+	local answer to from refused=0 fifos=$DIR/grab-$1-$SECONDS
 	mkfifo "$fifos.to" "$fifos.from"
 	"$BROKER" "$(registry "$1")" <"$fifos.to" >"$fifos.from" &
 	holder[$1]=$!
@@ -56,11 +50,11 @@ grab() {
 	exec {to}>"$fifos.to" {from}<"$fifos.from"
 	read -r -t 20 -u "$from" answer
 	held=0
-	while ((held < $2 && SECONDS < end)); do
+	while ((held < $2 && refused < ${3:-1000})); do
 		echo "kernel 42" >&"$to"
 		read -r -t 20 -u "$from" answer
 		if [[ $answer == K2K_OK ]]; then held=$((held + 1)); else sleep 0.05; refused=$((refused + 1)); fi
-		((refused % 20 != 19)) || { in_force kernels "$max"; refused=0; }
+		((refused % 20 != 19)) || in_force kernels "$max"
 	done
 }
 
@@ -76,7 +70,7 @@ cli_fleet_kernels_go_where_they_are_needed() {
 	grab 1 10
 	is "$held" 10
 	in_force kernels 12
-	grab 2 2 3
+	grab 2 2 20
 	is "$held" 1
 	kill -KILL "${holder[1]}"
 	kill -KILL "${holder[2]}"
@@ -107,7 +101,7 @@ cli_fleet_kernels_of_a_host_that_is_cut_off_stay_there() {
 	end_agent 1 KILL
 	all=(2)
 	# longer than any lease
-	grab 2 2 4
+	grab 2 2 60
 	is "$held" 1
 	is "$(limit kernels granted)" 8
 	fleetctl 8 forget h1 -y; has "$err" 'host "h1" was heard'
@@ -117,7 +111,7 @@ cli_fleet_kernels_of_a_host_that_is_cut_off_stay_there() {
 	grab 2 5
 	is "$held" 5
 	# it comes back: what it holds counts
-	agent 1 --lease 2s
+	agent 1 --lease 4s
 	until_true 60 eval '[[ $(limit kernels "excess || '"' '"' || written_off") == "6 0" ]]'
 	kill -KILL "${holder[1]}"
 	until_true 60 eval '[[ $(limit kernels excess) == 0 ]]'
@@ -128,7 +122,7 @@ cli_fleet_kernels_of_a_host_that_is_cut_off_stay_there() {
 	sql "update k2k_fleet.run set boot_id = gen_random_uuid() where host = 'h1'; update k2k_fleet.host set boot_id = gen_random_uuid(), seen_at = seen_at - interval '1 minute' where name = 'h1'"
 	"$TOOL" -r "$(registry 1)" destroy -y -q || fail "destroy"
 	host 1
-	agent 1 --lease 2s
+	agent 1 --lease 4s
 	until_true 60 eval '[[ $(sql "select count(*) from k2k_fleet.share where closed and amount = 0") == 1 ]]'
 }
 
@@ -140,7 +134,7 @@ cli_fleet_kernels_are_returned_after_a_grace_period() {
 	until_true 60 eval '(($(quota 1 kernels) >= 2))'
 	K2K_REGISTRY=$(registry 1) attach
 	kill -STOP "$broker_pid"
-	grab 2 7 3 &
+	grab 2 7 60 &
 	until_true 60 eval '[[ $(quota 1 kernels) == 1 ]]'
 	(($(share 1 kernels) > 1)) || fail "it was returned before every broker had answered"
 	kill -CONT "$broker_pid"
@@ -191,7 +185,7 @@ cli_fleet_rate_is_shared_and_taken() {
 	until_true 60 has_share 2 150
 	is "$(admitted 1)" "$before"
 	says 2 "the lease of host h1 has ended" || fail "$(<"$DIR/agent2.err")"
-	agent 1 --lease 2s
+	agent 1 --lease 4s
 	all=(1 2)
 	until_true 60 has_share 1 80
 	in_force rate 200
@@ -277,7 +271,7 @@ cli_fleet_shares_of_others_are_out_of_reach() {
 	take "$token"; is "$out" f
 	sql_as a1 "select k2k_fleet.renew('h1', $(($(epoch 1) - 1)), 100000, 1000, false)" && fail "the lease that was taken was renewed"
 	has "$out" "its shares were taken"
-	agent 1 --lease 2s
+	agent 1 --lease 4s
 	until_true 60 eval '(($(share 1 rate) > 0))'
 }
 

@@ -91,7 +91,7 @@ static void look_at_share(struct chunk *c, const struct k2k_tenant_info *t)
 	}
 }
 
-/* Whether its tenant stays. What is known of that is in *t, whose generation is 0 if it can't be read. */
+/* Whether its tenant stays. *t is that; its generation is 0 if it can't be read. */
 static bool read_tenant(struct agent *a, const struct chunk *c, struct k2k_tenant_info *t)
 {
 	const struct registration *r = registration_find(a, c->generation);

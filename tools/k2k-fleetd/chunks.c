@@ -364,9 +364,9 @@ static uint64_t kept_of_budget(struct agent *a, const struct chunk *c)
 }
 
 /*
- * It keeps a quarter more than what it uses. Who uses little keeps a step, but a quarter of its fair
- * part at most: all that use nothing keep no more than a quarter of the limit together. Of a rate no
- * host keeps more than its fair part.
+ * It keeps a quarter more than what it uses. Who uses little keeps a step, but a quarter of its
+ * fair part at most: all that use nothing keep no more than a quarter of the limit together. Of a
+ * rate no host keeps more than its fair part.
  */
 static uint64_t kept_of_share(const struct chunk *c)
 {

@@ -219,7 +219,7 @@ struct due {
 	uint64_t count_ns; /* of what there is to report, while it can't be */
 };
 
-/* What concerns budgets and limits over the fleet. Shares are looked after as often as the lease. */
+/* Budgets and limits over the fleet. Shares are looked after as often as the lease. */
 static int share(struct agent *a, bool reports)
 {
 	uint64_t now = clock_monotonic_ns();

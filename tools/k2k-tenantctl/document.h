@@ -128,7 +128,7 @@ void periods_print(FILE *out, const struct k2k_budget_info *budget,
  */
 bool fleet_cut(const char *text, bool fleet, char left[FLEET_TEXT], bool *over,
                struct units_fault *fault);
-/* What is wrong with the limits over the fleet of an entry; null: nothing. `fleet`: of its document. */
+/* What is wrong with the limits over the fleet; null: nothing. `fleet`: it is in their document. */
 const char *fleet_fault(const struct entry *entry, bool fleet);
 /*
  * A budget's amount and renewal. `fleet`: it may be one over the fleet, "10h/fleet", whose renewal
