@@ -56,8 +56,8 @@ static int take_limits(struct k2k_limits *limits, const struct k2k_quota *quota)
 		                                  "than 2^33");
 	if (quota->rate_shared > 1)
 		return k2k_fail_argument("rate_shared", "neither 0 nor 1");
-	if (quota->rate_shared && (quota->rate_policy != K2K_RATE_WINDOW ||
-	                           quota->rate_period != K2K_PERIOD_SECOND))
+	if (quota->rate_shared &&
+	    (quota->rate_policy != K2K_RATE_WINDOW || quota->rate_period != K2K_PERIOD_SECOND))
 		return k2k_fail_argument("rate_shared", "1, but the rate is not a window of a "
 		                                        "second: no other can be shared");
 	if (quota->rate_alone && !quota->rate_shared)

@@ -189,8 +189,8 @@ static inline uint64_t k2k_rate_effective(uint64_t limit)
 /* It must be read before the last look at the pair or at the version (9). */
 static inline uint64_t k2k_rate_shares_until(const struct k2k_map *map)
 {
-	/* observe[shares-until]: the definitions that were changed before the time was set (9) */
-	return k2k_load_acquire(&map->defs->shares_until_ns);
+	/* relaxed: the fence before that look is paired with publish[shares-until] */
+	return k2k_load_relaxed(&map->defs->shares_until_ns);
 }
 
 /* Do shares hold now? */

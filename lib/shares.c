@@ -24,10 +24,9 @@ static int go_on(struct k2k_shm_defs *defs, uint64_t until_ns)
 	uint64_t stored = k2k_load_relaxed(&defs->shares_until_ns); /* relaxed: under the lock */
 
 	if (until_ns && until_ns < stored)
-		return k2k_fail_values(K2K_EINVAL, "shares", "until_ns", stored, until_ns,
-		                       "the shares of this epoch hold until %" PRIu64
-		                       ", which is later",
-		                       stored);
+		return k2k_fail_values(
+			K2K_EINVAL, "shares", "until_ns", stored, until_ns,
+			"the shares of this epoch hold until %" PRIu64 ", which is later", stored);
 	/* publish[shares-until]: the definitions of this epoch (rate.h, 9) */
 	k2k_store_release(&defs->shares_until_ns, until_ns);
 	return 0;
@@ -36,7 +35,8 @@ static int go_on(struct k2k_shm_defs *defs, uint64_t until_ns)
 static int begin_epoch(struct k2k_shm_defs *defs, uint64_t epoch, uint64_t until_ns)
 {
 	if (until_ns)
-		return k2k_fail_argument("until_ns", "not 0 in a new epoch: first update its shares");
+		return k2k_fail_argument("until_ns",
+		                         "not 0 in a new epoch: first update its shares");
 	/* relaxed: published by the epoch, and by the version of each share that is changed next */
 	k2k_store_relaxed(&defs->shares_until_ns, 0);
 	K2K_DELAY(shares_ended);

@@ -273,9 +273,10 @@ static void check_fields(struct k2k_verify *verify, uint32_t slot)
 		k2k_verify_report(verify, "layout", "tenants",
 		                  "slot %u has two modes: one by its version, one by its limits",
 		                  slot);
-	check_share(verify, slot, K2K_SELECT_MODE(select),
-	            k2k_load_relaxed(&verify->map->tenants_cold[slot]
-	                                      .alone[K2K_SELECT_VERSION(select) & 1]));
+	check_share(
+		verify, slot, K2K_SELECT_MODE(select),
+		k2k_load_relaxed(
+			&verify->map->tenants_cold[slot].alone[K2K_SELECT_VERSION(select) & 1]));
 	check_thresholds(verify, slot, select);
 	if (k2k_load_relaxed(&tenant->flags) &
 	    ~(uint32_t)(K2K_DEF_HAS_BUDGETS | K2K_DEF_RENEWS | K2K_DEF_ALERTS))

@@ -8,6 +8,7 @@
  *   cross FROM TO [ENGAGEMENT NAME]    NAME: of the source, to the end of the line
  *   add TENANT ORG ENGAGEMENT NAME     remove 0 0 0 NAME   of a kernel, to the end of the line
  *   attach N   opens N more handles; the newest is the broker from then on
+ *   shares EPOCH SECONDS   as an administrator lets shares hold for so long; 0: ends them
  *   batch      as an administrator takes the writer's lock, and keeps it
  */
 #include <inttypes.h>
@@ -22,6 +23,24 @@ static int begin_batch(const char *name)
 	int code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &admin);
 
 	return code ? code : k2k_batch_begin(admin);
+}
+
+static int hold_shares(const char *name, uint64_t epoch, uint64_t seconds)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+	struct k2k_registry *admin;
+	int code = k2k_registry_open(name, K2K_ROLE_ADMIN, NULL, &admin);
+
+	if (code)
+		return code;
+	code = k2k_shares_get(admin, &shares);
+	if (!code && shares.epoch != epoch)
+		code = k2k_shares_hold(admin, epoch, 0);
+	if (!code)
+		code = k2k_shares_hold(
+			admin, epoch, seconds ? shares.now_ns + seconds * UINT64_C(1000000000) : 0);
+	k2k_registry_close(&admin);
+	return code;
 }
 
 static int obey(struct k2k_registry *reg, const char *word, const uint64_t *n, const char *name)
@@ -85,6 +104,8 @@ int main(int argc, char **argv)
 			continue;
 		if (!strcmp(word, "batch"))
 			code = begin_batch(argv[1]);
+		else if (!strcmp(word, "shares"))
+			code = hold_shares(argv[1], n[0], n[1]);
 		else if (!strcmp(word, "attach"))
 			code = attach(argv[1], n[0], &reg);
 		else

@@ -111,6 +111,81 @@ cli_a_bucket_admits_its_burst_at_once() {
 	json '.limits[0]|[.used,.max]' '["5","5"]'
 }
 
+cli_a_share_is_in_force_while_shares_hold() {
+	init
+	ctl 0 register 42 --rate 5/s --alone 2/s
+	is "$out" "tenant 42: registered: rate 5/s, alone 2/s, kernels 16, GPU memory 2GiB"
+	attach
+	ctl 0 show 42
+	has "$(tr -s ' ' <<<"$out")" "in force alone"
+	ctl 0 info -J
+	json '[.shares_epoch,.shares_hold_for_ns]' '["0","0"]'
+	say K2K_ERATE admit 42 7 3
+	say K2K_OK shares 4 3600
+	say K2K_OK admit 42 7 3
+	say K2K_ESTALE shares 3 3600
+	ctl 0 show 42
+	has "$(tr -s ' ' <<<"$out")" "in force the share"
+	ctl 0 info
+	has "$out" "epoch 4, hold for 59m"
+	ctl 0 show 42 -J
+	json '.tenants[0]|[.quota.rate,.quota.rate_alone,.usage.rate_holds]' '["5","2",true]'
+	ctl 0 metrics
+	has "$out" "k2k_messages_alone_limit{registry=\"$K2K_REGISTRY\",tenant=\"42\"} 2"
+	say K2K_OK shares 4 0
+	say K2K_ERATE admit 42 7 3
+	ctl 1 quota 42 --count 3
+	ctl 0 explain 42 -J
+	ctl 0 update 42 --rate 6/s
+	is "$out" "tenant 42: rate 5/s, alone 2/s -> 6/s, alone 2/s"
+	ctl 0 audit tail -J
+	is "$(jq -sc '[.[]|select(.rate_alone)|[.max_messages_per_sec,.rate_alone]]' <<<"$out")" '[["5","2"],["6","2"]]'
+	ctl 0 update 42 --policy window
+	is "$out" "tenant 42: rate 6/s, alone 2/s -> 6/s"
+	ctl 0 update 42 --alone unlimited
+	is "$out" "tenant 42: rate 6/s -> 6/s, alone unlimited"
+	ctl 2 update 42 --alone 3/min
+	ctl 2 update 42 --alone 3/s --burst 5
+	ctl 2 update 42 --alone 3/s --policy bucket
+	ctl 0 check
+}
+
+cli_a_document_has_the_limit_alone_and_a_loaded_registry_begins_with_it() {
+	init
+	document() { printf 'version: 1\ntenants: [%s]\nend: true\n' "$1" >"$DIR/doc"; }
+	document '{id: 42, rate: 5/s, alone: 2/s}, {id: 43, rate: 5/s}'
+	ctl 0 apply -f "$DIR/doc" -q
+	ctl 0 diff -f "$DIR/doc"
+	ctl 0 export
+	has "$out" "rate: 5/s, alone: 2/s"
+	printf '%s\n' "$out" >"$DIR/export"
+	ctl 0 diff -f "$DIR/export"
+	document '{id: 42, rate: 5/s}, {id: 43, rate: 5/s}'
+	ctl 1 diff -f "$DIR/doc"
+	has "$out" "rate 5/s, alone 2/s -> 5/s"
+	document '{id: 42, rate: 5/min, alone: 2/s}'
+	ctl 2 apply -f "$DIR/doc"
+	has "$err" "alone is of a share"
+	document '{id: 42, rate: 5/s, burst: 3, alone: 2/s}'
+	ctl 2 apply -f "$DIR/doc"
+	has "$err" "alone is of a share"
+	document '{id: 42, rate: 5/s, alone: 2/min}'
+	ctl 2 apply -f "$DIR/doc"
+	has "$err" "only a rate by the second"
+	attach
+	say K2K_OK shares 1 3600
+	ctl 0 save "$DIR/saved" -q
+	ctl 0 destroy -y -q
+	init
+	ctl 0 load "$DIR/saved" -q
+	ctl 0 show 42 -J
+	json '.tenants[0]|[.quota.rate,.quota.rate_alone,.usage.rate_holds]' '["5","2",false]'
+	ctl 0 show 43 -J
+	json '.tenants[0]|[.quota.rate_alone,.usage.rate_holds]' '[null,null]'
+	ctl 0 info -J
+	json '.shares_epoch' 0
+}
+
 cli_what_is_no_rate_is_refused() {
 	init
 	ctl 2 register 42 --rate 30/week

@@ -144,55 +144,80 @@ TEST(an_update_of_limits_and_shadow_is_seen_at_once)
 
 /* ---- shares ---- */
 
-/*
- * Neither the earlier epoch's share passes, which has ended, nor the later one's, which is 0. A
- * message passes if it is decided by the share of one and the time of the other.
- */
-static void set_share(struct k2k_registry *by, uint64_t share)
+static void set_share(struct k2k_registry *by, uint64_t share, uint64_t alone)
 {
 	struct k2k_quota quota = K2K_QUOTA_UNLIMITED;
 
 	quota.max_messages_per_sec = share;
 	quota.rate_shared = 1;
+	quota.rate_alone = alone;
 	assert_int_equal(k2k_tenant_update(by, 1, &quota, K2K_UPDATE_RATE), 0);
 }
 
-static void end_shares(struct k2k_registry *by, uint64_t n)
+/* There is a window to look at, so the short way is tried. */
+static void begin_with_shares(void)
+{
+	begin_sized(2, 4, true);
+	register_tenant(admin, 1, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
+	assert_int_equal(k2k_message_record(other, 1), 0);
+}
+
+/*
+ * A message passes by the earlier epoch, whose shares have ended, since there is no limit alone, and
+ * by the later one, whose share is unlimited. It is refused if it is decided by the share of the
+ * earlier and the time of the later one.
+ */
+static void end_shares_of_nothing(struct k2k_registry *by, uint64_t n)
 {
 	assert_int_equal(k2k_shares_hold(by, n + 1, 0), 0);
-	set_share(by, K2K_UNLIMITED);
+	set_share(by, 0, K2K_UNLIMITED);
+}
+
+static void begin_unlimited_shares(struct k2k_registry *by, uint64_t n)
+{
+	set_share(by, K2K_UNLIMITED, K2K_UNLIMITED);
+	assert_int_equal(k2k_shares_hold(by, n + 1, UINT64_MAX), 0);
+}
+
+static void it_passed(uint64_t n)
+{
+	if (shared->code != 0)
+		fail_msg("after %" PRIu64 " instructions: %s, by a limit of %" PRIu64, n,
+		         k2k_errname(shared->code), shared->verdict.limit);
+}
+
+TEST(an_admission_takes_no_share_by_the_time_of_a_later_epoch)
+{
+	begin_with_shares();
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, admit, end_shares_of_nothing,
+	                           begin_unlimited_shares, it_passed });
+}
+
+/* The other way round: both refuse, and the mixture passes, which the short way does at once. */
+static void end_unlimited_shares(struct k2k_registry *by, uint64_t n)
+{
+	assert_int_equal(k2k_shares_hold(by, n + 1, 0), 0);
+	set_share(by, K2K_UNLIMITED, 0);
 }
 
 static void begin_shares_of_nothing(struct k2k_registry *by, uint64_t n)
 {
-	set_share(by, 0);
+	set_share(by, 0, 0);
 	assert_int_equal(k2k_shares_hold(by, n + 1, UINT64_MAX), 0);
 }
 
 static void it_was_refused(uint64_t n)
 {
-	if (shared->code != K2K_ERATE || shared->verdict.limit != 0)
+	if (shared->code != K2K_ERATE)
 		fail_msg("after %" PRIu64 " instructions: %s, by a limit of %" PRIu64, n,
 		         k2k_errname(shared->code), shared->verdict.limit);
 }
 
-/* Without budgets, so that the short way is tried first; `admit` has a window to look at. */
-TEST(a_share_is_never_in_force_by_the_time_of_a_later_epoch)
-{
-	begin_sized(2, 4, true);
-	register_tenant(admin, 1, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
-	assert_int_equal(k2k_message_record(other, 1), 0);
-	interrupt(&(struct scene){ K2K_ROLE_BROKER, admit, end_shares, begin_shares_of_nothing,
-	                           it_was_refused });
-}
-
 TEST(a_check_takes_no_share_by_the_time_of_a_later_epoch)
 {
-	begin_sized(2, 4, true);
-	register_tenant(admin, 1, K2K_UNLIMITED, K2K_UNLIMITED_KERNELS);
-	assert_int_equal(k2k_message_record(other, 1), 0);
-	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, peek, end_shares, begin_shares_of_nothing,
-	                           it_was_refused });
+	begin_with_shares();
+	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, peek, end_unlimited_shares,
+	                           begin_shares_of_nothing, it_was_refused });
 }
 
 /* ---- suspend ---- */

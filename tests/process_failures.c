@@ -197,6 +197,15 @@ static int set_budget(struct scene *scene)
 	return k2k_budget_set(scene->admin, TENANT, 5, 1 + (uint64_t)getpid());
 }
 
+/* Each run takes a later epoch. */
+static int hold_shares(struct scene *scene)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+	int code = k2k_shares_get(scene->admin, &shares);
+
+	return code ? code : k2k_shares_hold(scene->admin, shares.epoch + 1, 0);
+}
+
 /* A change that fails leaves the batch open: the handle's close ends it. */
 static int change_in_batch(struct scene *scene)
 {
@@ -305,6 +314,7 @@ static const struct call calls_of_life[] = { { "plan", have_nothing, plan },
 static const struct call calls_of_changes[] = { { "register", have_admin, register_with_budgets },
 	                                        { "update", have_tenant, update },
 	                                        { "budget", have_tenant, set_budget },
+	                                        { "shares", have_tenant, hold_shares },
 	                                        { "batch", have_tenant, change_in_batch },
 	                                        { "deregister", have_usage, deregister },
 	                                        { "repair", have_usage, repair } };

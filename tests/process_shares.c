@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define HARNESS_TIMEOUT_S 120
+#include "process.h"
+
+#include <stdbool.h>
+
 /*
  * process_shares - a share of a rate ends by itself: brokers that work, or are stopped, while the
  * time passes until which it holds; nobody tells them. Real processes, by the machine's clocks
  */
 #define HARNESS_TIMEOUT_S 120
 #include "process.h"
+
+#include <stdbool.h>
 
 #define SECOND UINT64_C(1000000000)
 #define ID 7

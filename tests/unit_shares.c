@@ -201,9 +201,8 @@ TEST(a_share_in_shadow_with_thresholds_or_suspended_is_as_any_rate)
 	open_shared(&f);
 	quota.shadow = 1;
 	quota.alerts[0] = 100;
-	assert_int_equal(k2k_tenant_update(f.admin, ID, &quota,
-	                                   K2K_UPDATE_SHADOW | K2K_UPDATE_ALERTS),
-	                 0);
+	assert_int_equal(
+		k2k_tenant_update(f.admin, ID, &quota, K2K_UPDATE_SHADOW | K2K_UPDATE_ALERTS), 0);
 	for (int i = 0; i < ALONE; i++)
 		assert_int_equal(admit(&f, &verdict), 0);
 	assert_int_equal(verdict.shadow_code, 0);

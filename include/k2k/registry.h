@@ -211,8 +211,8 @@ struct k2k_verdict {
 	uint64_t limit;
 	uint64_t remaining;      /* limit - used, not below 0; of a bucket the free tokens */
 	/* rate: the time until the next window has begun, or until there are enough tokens, never
-	 * less, by the limit that is in force now; budget: until it renews, by the wall clock; K2K_NEVER_NS: waiting alone does not
-	 * help; 0: not rejected */
+	 * less, by the limit that is in force now; budget: until it renews, by the wall clock;
+	 * K2K_NEVER_NS: waiting alone does not help; 0: not rejected */
 	uint64_t retry_after_ns;
 	/* rate: the second of CLOCK_MONOTONIC in which the window began; of a bucket, that of the
 	 * decision */

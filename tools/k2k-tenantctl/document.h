@@ -8,8 +8,8 @@
  *     - {id: 43, preset: unlimited}
  *
  * A rate counts in each second, minute, hour or day (30/min). With `burst: 200` it is a bucket, and
- * `policy` (window, bucket) may say so too. With `alone: 10/s` it is this host's share of a rate over
- * many hosts, and `alone` what is in force while no shares hold; a loaded registry begins so.
+ * `policy` (window, bucket) may say so too. With `alone: 10/s` it is this host's share of a rate
+ * over many hosts, and `alone` what is in force while no shares hold; a loaded registry begins so.
  *
  * It is YAML, or the same as JSON. A limit that an entry leaves out takes the value of its preset,
  * `standard` unless it names one; a tenant has the budgets and the name of its entry and no others,

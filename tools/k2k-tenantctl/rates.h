@@ -39,8 +39,8 @@ struct rate_kept {
 	bool policy; /* with its burst, or its limit alone */
 };
 /*
- * --rate, --burst, --alone and --policy. The parts that are not given stay as they are in `quota`, and *kept
- * says which they are. False after it has reported what is wrong.
+ * --rate, --burst, --alone and --policy. The parts that are not given stay as they are in `quota`,
+ * and *kept says which they are. False after it has reported what is wrong.
  */
 bool arg_rate(struct ctl *ctl, struct k2k_quota *quota, uint32_t *mask, struct rate_kept *kept);
 /* Fills in the parts that are kept from the tenant, if it exists. Returns a K2K_E... code. */

@@ -404,7 +404,9 @@ static void print_block(const struct ctl *ctl, const struct tenants *tenants,
 		NUMBER(i->generation),
 		NUMBER(i->registered_at_ns),
 		TEXT(rate_print(limit_of_rate, &rate)),
-		TEXT(!rate.shared ? "always" : i->rate_holds ? "the share" : "alone"),
+		TEXT(!rate.shared    ? "always"
+		     : i->rate_holds ? "the share"
+		                     : "alone"),
 		NUMBER(i->messages_this_second),
 		NUMBER(kernels_limit(i->max_concurrent_kernels)),
 		NUMBER(i->kernels),
