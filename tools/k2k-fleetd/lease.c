@@ -111,11 +111,16 @@ void lease_greeted(struct agent *a)
 	a->lease_due_ns = 0;
 }
 
+/* Whether this host would use more of a rate than its share. */
 static bool lacks_some(const struct agent *a)
 {
-	for (size_t i = 0; i < a->chunk_count; i++)
-		if (a->chunks[i].kind == CHUNK_RATE && a->chunks[i].is_short)
+	for (size_t i = 0; i < a->chunk_count; i++) {
+		const struct chunk *c = &a->chunks[i];
+
+		if (c->kind == CHUNK_RATE && c->there && c->wants &&
+		    chunk_sum(c->used, c->ask) > c->drawn)
 			return true;
+	}
 	return false;
 }
 

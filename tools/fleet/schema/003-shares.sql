@@ -212,6 +212,15 @@ begin
 		where run = this_run and generation = this_generation and (amount > 0 or not closed);
 end $$;
 
+-- How many hosts may have a share.
+create function sharers(of_tenant numeric, of_gen bigint, of_kind text) returns bigint
+	language sql security definer set search_path = k2k_fleet, pg_temp
+	as $$
+	select count(*) from share s join registration r using (run, generation)
+		where s.tenant = of_tenant and s.fleet_gen = of_gen and s.kind = of_kind and not s.closed
+			and r.state in ('planned', 'open')
+$$;
+
 -- The limits over the fleet of the host's tenants, and its shares. short: another host needs what
 -- this one does not use; of a rate, another host has less than the fair part. excess: more is granted
 -- than the limit. step: the least that it is worth to ask for.
@@ -227,8 +236,7 @@ begin
 	return query select r.generation, l.kind, coalesce(s.amount, 0)::u64, coalesce(s.closed, false),
 			l.granted > l.total or coalesce(l.short_at > clock_timestamp() - interval '5 seconds', false),
 			l.granted > l.total, greatest(div(l.total, 64), 1),
-			div(l.total, (select greatest(count(*), 1) from share o where o.tenant = l.tenant
-				and o.fleet_gen = l.fleet_gen and o.kind = l.kind and not o.closed)),
+			div(l.total, greatest(sharers(l.tenant, l.fleet_gen, l.kind), 1)),
 			l.alone
 		from registration r
 		join fleet_limit l on l.tenant = r.tenant and l.fleet_gen = r.fleet_gen and l.total is not null
@@ -275,8 +283,7 @@ begin
 			end if;
 			select * into l from fleet_limit where tenant = n.tenant and fleet_gen = n.fleet_gen and kind = n.kind;
 			free := greatest(l.total - l.granted, 0);
-			select count(*) into hosts from share o
-				where o.tenant = n.tenant and o.fleet_gen = n.fleet_gen and o.kind = n.kind and not o.closed;
+			hosts := sharers(n.tenant, n.fleet_gen, n.kind);
 			wanted := least(n.used + greatest(div(free / 2 / hosts, n.ask), 1) * n.ask, s.granted + free,
 				18446744073709551614);
 			update share set amount = wanted
