@@ -255,6 +255,7 @@ static int pass(struct agent *a, struct due *due)
 		if (code)
 			return code;
 		due->check_ns = now + CHECK_NS;
+		a->lease_due_ns = 0; /* before the first share of a rate is drawn */
 		if (a->applied != applied)
 			due->report_ns = now;
 	}
