@@ -192,6 +192,8 @@ extern const char *const chunk_kind_names[CHUNK_KINDS]; /* as in the database */
 int chunks_look(struct agent *a);
 /* Sets the budget or the limit in the registry. */
 int chunk_set(struct agent *a, const struct chunk *c);
+/* So much of a share a host keeps that uses nothing. */
+uint64_t chunk_floor(const struct chunk *c);
 uint64_t chunk_sum(uint64_t a, uint64_t b); /* never UINT64_MAX, which would be no limit */
 
 /* ---- lease.c: shares of rates ------------------------------------------------------------- */

@@ -22,6 +22,11 @@ uint64_t chunk_sum(uint64_t a, uint64_t b)
 	return a < most && b < most - a ? a + b : most;
 }
 
+uint64_t chunk_floor(const struct chunk *c)
+{
+	return c->least < c->fair / 4 ? c->least : c->fair / 4;
+}
+
 /* ---- the look ---------------------------------------------------------------------------- */
 
 /* Of several budgets they are one number. Those in shadow say the same. */
@@ -45,7 +50,8 @@ static void look_at(struct chunk *c, uint64_t used, uint64_t rejected)
 
 	c->there = true;
 	c->wants = !c->looked || refused ||
-	           (c->kind == CHUNK_BUDGET ? used > c->used : used > c->drawn / 2);
+	           (c->kind == CHUNK_BUDGET ? used > c->used
+	                                    : used > c->drawn / 2 || c->drawn < chunk_floor(c));
 	c->used = used;
 	c->ask = quarter > c->least ? quarter : c->least;
 	/* it may have been too large for all that is there */

@@ -12,8 +12,9 @@
  * uses or, after a rejection for lack of it, twice the spare. It gets half of what is free divided
  * by the number of hosts, a step at least. While others get less than they ask for, it returns what
  * is above its use and a quarter of that (kept_of_share); of a rate also what is above the fair
- * part, limit / hosts, if another host has less than that. So who comes anew gets something as soon
- * as the others have looked, and hosts that all want more end at equal parts.
+ * part, limit / hosts, if another host has less than that; then no host gets more than that part.
+ * So who comes anew gets something as soon as the others have looked, and hosts that all want more
+ * end at equal parts.
  *
  * 1. The budget is set only in a batch, after an answer of the database that came in this batch.
  *    The answer shows that no other agent had greeted by then; one that greets later waits for the
@@ -370,8 +371,7 @@ static uint64_t kept_of_budget(struct agent *a, const struct chunk *c)
  */
 static uint64_t kept_of_share(const struct chunk *c)
 {
-	uint64_t step = c->least < c->fair / 4 ? c->least : c->fair / 4;
-	uint64_t more = c->used / 4 > step ? c->used / 4 : step;
+	uint64_t least = chunk_floor(c), more = c->used / 4 > least ? c->used / 4 : least;
 	uint64_t keep = c->excess ? c->used : chunk_sum(c->used, more);
 
 	return c->kind == CHUNK_RATE && keep > c->fair ? c->fair : keep;

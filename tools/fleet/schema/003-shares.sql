@@ -259,6 +259,7 @@ declare
 	s share;
 	free numeric;
 	hosts bigint;
+	fair numeric;
 	wanted numeric;
 begin
 	update host set seq = draw_seq where name = who and seq < draw_seq;
@@ -284,11 +285,15 @@ begin
 			select * into l from fleet_limit where tenant = n.tenant and fleet_gen = n.fleet_gen and kind = n.kind;
 			free := greatest(l.total - l.granted, 0);
 			hosts := sharers(n.tenant, n.fleet_gen, n.kind);
+			fair := greatest(div(l.total, hosts), 1);
 			wanted := least(n.used + greatest(div(free / 2 / hosts, n.ask), 1) * n.ask, s.granted + free,
 				18446744073709551614);
+			if n.kind = 'rate' and l.short_at > clock_timestamp() - interval '5 seconds' then
+				wanted := least(wanted, fair); -- what others return is for those that have less
+			end if;
 			update share set amount = wanted
 				where run = this_run and generation = n.generation and kind = n.kind and amount < wanted;
-			if s.granted + free < n.used + n.ask and (n.kind <> 'rate' or s.amount < greatest(div(l.total, hosts), 1)) then
+			if s.granted + free < n.used + n.ask and (n.kind <> 'rate' or s.amount < fair) then
 				update fleet_limit set short_at = clock_timestamp()
 					where tenant = n.tenant and fleet_gen = n.fleet_gen and kind = n.kind;
 			end if;
