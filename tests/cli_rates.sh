@@ -165,13 +165,13 @@ cli_a_document_has_the_limit_alone_and_a_loaded_registry_begins_with_it() {
 	has "$out" "rate 5/s, alone 2/s -> 5/s"
 	document '{id: 42, rate: 5/min, alone: 2/s}'
 	ctl 2 apply -f "$DIR/doc"
-	has "$err" "alone is of a share"
+	has "$err" "alone is of a window of a second"
 	document '{id: 42, rate: 5/s, burst: 3, alone: 2/s}'
 	ctl 2 apply -f "$DIR/doc"
-	has "$err" "alone is of a share"
+	has "$err" "alone is of a window of a second"
 	document '{id: 42, rate: 5/s, alone: 2/min}'
 	ctl 2 apply -f "$DIR/doc"
-	has "$err" "only a rate by the second"
+	has "$err" "alone is of a window of a second"
 	attach
 	say K2K_OK shares 1 3600
 	ctl 0 save "$DIR/saved" -q

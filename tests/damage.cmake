@@ -5,7 +5,7 @@ set(damage_wrap -Wl,--wrap=k2k_clock_sleep_ns,--wrap=k2k_clock_monotonic_ns)
 
 k2k_test(NAME unit_damage)
 k2k_test(NAME damage_repair)
-set(stride 67) # scripts/test --full flips each bit
+set(stride 151) # scripts/test --full flips each bit
 k2k_test(NAME damage_bits LABEL damage TIMEOUT 900 ARGS --stride ${stride})
 # The same in registries for other numbers of brokers than 64. damage_repair has no run with few:
 # there its images often give one broker's slot to the other, which repair can't undo.

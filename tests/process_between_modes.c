@@ -163,9 +163,9 @@ static void begin_with_shares(void)
 }
 
 /*
- * A message passes by the earlier epoch, whose shares have ended, since there is no limit alone, and
- * by the later one, whose share is unlimited. It is refused if it is decided by the share of the
- * earlier and the time of the later one.
+ * A message passes by the earlier epoch, whose shares have ended, since there is no limit alone,
+ * and by the later one, whose share is unlimited. It is refused if it is decided by the share of
+ * the earlier and the time of the later one.
  */
 static void end_shares_of_nothing(struct k2k_registry *by, uint64_t n)
 {
@@ -216,7 +216,7 @@ static void it_was_refused(uint64_t n)
 TEST(a_check_takes_no_share_by_the_time_of_a_later_epoch)
 {
 	begin_with_shares();
-	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, peek, end_unlimited_shares,
+	interrupt(&(struct scene){ K2K_ROLE_BROKER, peek, end_unlimited_shares,
 	                           begin_shares_of_nothing, it_was_refused });
 }
 

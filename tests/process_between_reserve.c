@@ -225,7 +225,7 @@ static void refused(uint64_t n)
 TEST(what_is_booked_while_a_request_looks_is_counted)
 {
 	/* a refusal has thousands of instructions, which are stepped through for each anew */
-	interrupt_every = 5;
+	interrupt_every = 11;
 	begin(FOUR);
 	interrupt_everywhere(admin, &(struct scene){ K2K_ROLE_BROKER, ask_for_two, b_has_three,
 	                                             b_commits, refused });

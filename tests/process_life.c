@@ -133,7 +133,7 @@ static int count_descriptors(void)
 
 TEST(storms_of_attaching_and_detaching_leave_no_place_descriptor_or_mapping_behind)
 {
-	enum { PROCESSES = 8, STEPS = 120 };
+	enum { PROCESSES = 8, STEPS = 60 };
 	struct k2k_registry *admin;
 	const char *name = small_registry(4, &admin);
 	pid_t brokers[PROCESSES];

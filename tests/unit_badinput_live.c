@@ -646,7 +646,7 @@ TEST(brokers_and_observers_survive_a_fuzz_of_live)
 {
 	static size_t offsets[8192];
 	struct k2k_finding findings[4] = { { .size = sizeof findings[0] } };
-	uint64_t rounds = begin_fuzz(12000);
+	uint64_t rounds = begin_fuzz(4000);
 	size_t words = interesting(offsets), count;
 
 	for (uint64_t round = 0; round < rounds; round++) {

@@ -179,7 +179,7 @@ TEST(info_counts_what_there_is)
 	struct k2k_registry_info info = { .size = sizeof(info) };
 	struct fixture f;
 
-	fixture_open(&f);
+	fixture_open_sized(&f, NULL);
 	assert_int_equal(k2k_tenant_register(f.admin, 1, NULL), 0);
 	assert_int_equal(k2k_message_admit(f.broker, 5, no_tag, 1, NULL), K2K_ENOTENANT);
 	assert_int_equal(k2k_message_record(f.broker, 5), K2K_ENOTENANT);

@@ -145,7 +145,7 @@ TEST(the_table_of_a_batch_grows_and_forgets_names_that_are_gone)
 	const int count = 3000;
 	char name[32];
 
-	fixture_open(&f);
+	fixture_open_sized(&f, NULL);
 	assert_int_equal(k2k_batch_begin(f.admin), 0);
 	for (int round = 0; round < 3; round++) {
 		for (int i = 1; i <= count; i++) {

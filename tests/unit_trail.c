@@ -408,7 +408,7 @@ TEST(repeats_of_one_second_are_one_event_with_the_exact_number)
 	assert_memory_equal(stats.written_by_kind, stats.written, sizeof stats.written);
 	assert_int_equal(stats.newest[f.broker->broker.slot], 2);
 	assert_int_equal(stats.newest[security_ring(&f)], 2);
-	assert_int_equal(stats.capacity, 256);
+	assert_int_equal(stats.capacity, FIXTURE_EVENTS);
 	fixture_close(&f);
 }
 
@@ -464,7 +464,8 @@ TEST(close_ends_what_is_open)
 	assert_int_equal(r.records[0].count, 5);
 	assert_int_equal(r.cursor.waiting, 0);
 	/* The helper has closed it: readers need not ask whether its writer lives. */
-	assert_true(f.admin->map.events[r.records[0].ring * 256 + 1].count & K2K_EVENT_CLOSED);
+	assert_true(f.admin->map.events[r.records[0].ring * FIXTURE_EVENTS + 1].count &
+	            K2K_EVENT_CLOSED);
 	fixture_close(&f);
 }
 
@@ -670,7 +671,7 @@ TEST(an_open_event_of_a_dead_writer_counts_as_closed)
 	for (int i = 0; i < 3; i++)
 		cross(&f, "a", "b");
 	assert_int_equal(k2k_registry_close(&f.broker), 0);
-	event = &f.admin->map.events[slot * 256 + 1];
+	event = &f.admin->map.events[slot * FIXTURE_EVENTS + 1];
 	event->count &= ~K2K_EVENT_CLOSED; /* as if it had been killed, not closed */
 	reader_open(&r, f.admin);
 	reader_take(&r, 0);

@@ -130,7 +130,8 @@ TEST(ten_thousand_pairs_that_are_rejected_at_once_are_an_event_each_a_second)
 	struct k2k_audit_stats stats;
 	struct fixture f;
 
-	fixture_open(&f); /* rings of 256 events: most are overwritten before their repeats */
+	fixture_open(
+		&f); /* rings of FIXTURE_EVENTS events: most are overwritten before their repeats */
 	for (int round = 0; round < 4; round++)
 		for (uint64_t pair = 0; pair < PAIRS; pair++)
 			assert_int_equal(k2k_message_admit(f.broker, 1000 + pair / 10,

@@ -365,8 +365,9 @@ enum {
 	 * audit trail (K2K_OPEN_FOLLOWER) that keeps up: it is alive, has called k2k_audit_kept
 	 * within three seconds, can write its log, and half of the administrators' ring is free.
 	 * Else they return ENOAUDIT after the handle's timeout, and change nothing. Messages,
-	 * leases, the time of shares, repair and destroy never need a follower. The requirement lasts as long as the
-	 * registry. A process that may write live can pose as such a follower. */
+	 * leases, the time of shares, repair and destroy never need a follower. The requirement
+	 * lasts as long as the registry. A process that may write live can pose as such a
+	 * follower. */
 	K2K_CREATE_REQUIRE_AUDIT = 1 << 2,
 	/* A registry for simulations and tests: its limits are decided as in any other, but for the
 	 * time that the program sets. It can only be opened with K2K_OPEN_CLOCK, and no other

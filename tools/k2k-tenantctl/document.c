@@ -258,17 +258,6 @@ static bool take_rate(struct source *s, const char *key, uint32_t *fleet, uint64
 	return true;
 }
 
-static bool take_alone(struct source *s, struct rate *rate)
-{
-	uint32_t period;
-
-	rate->shared = true;
-	if (!take_rate(s, "alone", NULL, &rate->alone, &period))
-		return false;
-	return period == K2K_PERIOD_SECOND ||
-	       bad(s, "alone '%.60s': only a rate by the second can be shared", source_scalar(s));
-}
-
 static bool take_policy(struct source *s, uint32_t *policy)
 {
 	if (!source_is_scalar(s, "policy"))
@@ -295,12 +284,10 @@ static bool complete_rate(struct source *s, struct entry *e, uint32_t seen,
 		                     "tenant %" PRIu64 ": a bucket needs a burst", e->id);
 	if (burst)
 		e->rate.policy = K2K_RATE_BUCKET;
-	if (e->rate.shared && (burst || e->rate.period != K2K_PERIOD_SECOND))
+	if (e->rate.shared &&
+	    (burst || e->rate.period != K2K_PERIOD_SECOND || e->alone_period != K2K_PERIOD_SECOND))
 		return source_bad_at(s, e->line, e->column,
-		                     "tenant %" PRIu64
-		                     ": alone is of a share of a rate by the second, and "
-		                     "that is no bucket",
-		                     e->id);
+		                     "tenant %" PRIu64 ": alone is of a window of a second", e->id);
 	return true;
 }
 
@@ -312,7 +299,9 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	case KEY_ID: return take_id(s, e);
 	case KEY_PRESET: return take_preset(s, preset);
 	case KEY_RATE: return take_rate(s, "rate", &e->fleet, &e->rate.number, &e->rate.period);
-	case KEY_ALONE: return take_alone(s, &e->rate);
+	case KEY_ALONE:
+		e->rate.shared = true;
+		return take_rate(s, "alone", NULL, &e->rate.alone, &e->alone_period);
 	case KEY_BURST: return source_take_u64(s, "burst", &a_number, &e->rate.burst);
 	case KEY_POLICY: return take_policy(s, &e->rate.policy);
 	case KEY_ALERTS:

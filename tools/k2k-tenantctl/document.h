@@ -44,6 +44,7 @@ struct engagement_ns {
 struct entry {
 	k2k_tenant_id id;
 	struct rate rate;
+	uint32_t alone_period; /* of the number of `alone`; must be a second */
 	uint64_t gpu_memory_bytes;
 	uint32_t kernels;
 	uint32_t fleet;                     /* of all hosts together: FLEET_... */
