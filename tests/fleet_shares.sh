@@ -254,7 +254,7 @@ cli_fleet_shares_of_others_are_out_of_reach() {
 	take "$token"; is "$out" f
 	until_true 60 eval '[[ $(sql "select token from k2k_fleet.host where name = '"'h1'"'") != "$token" ]]'
 	end_agent 1 KILL
-	until_true 60 eval '[[ $(sql "select renewed_at < clock_timestamp() - interval '"'3 s'"' from k2k_fleet.host where name = '"'h1'"'") == t ]]'
+	until_true 60 eval '[[ $(sql "select renewed_at < clock_timestamp() - interval '"'6 s'"' from k2k_fleet.host where name = '"'h1'"'") == t ]]'
 	take "$token"; is "$out" f
 	# after the database was replaced, nothing is taken or granted for as long as a lease may be unknown
 	token=$(sql "select token from k2k_fleet.host where name = 'h1'")
