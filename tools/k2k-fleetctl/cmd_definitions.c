@@ -42,7 +42,7 @@ static int make_plan(struct ctl *ctl, struct db *db, struct definitions *now, st
 	return exit_code ? exit_code : plan_check_names(ctl, d, plan);
 }
 
-/* What a change sends: tenants with their documents, and their budgets and limits over the fleet. */
+/* What a change sends: tenants with their documents, their budgets and limits over the fleet. */
 enum {
 	TENANTS,
 	DOCS,

@@ -178,7 +178,7 @@ int chunks_fetch(struct agent *a);
 void chunks_greeted(struct agent *a);
 /* Replaces budgets and limits over the fleet by what the registry's own are to be. */
 void chunks_into_document(struct agent *a, const struct tenants *now, struct document *d);
-/* Draws what is needed, and sets budgets and limits. Begins returns, too, if it is time for them. */
+/* Draws what is needed, sets budgets and limits, and begins returns if it is time for them. */
 int chunks_step(struct agent *a, bool may_return_budgets, bool may_return_shares);
 struct chunk *chunk_find(struct agent *a, enum chunk_kind kind, uint64_t generation,
                          uint64_t engagement);

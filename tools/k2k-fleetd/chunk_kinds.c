@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* chunk_kinds.c - budgets, rates, kernels and GPU memory in the registry: their use and their limits */
+/* chunk_kinds.c - budgets, rates, kernels and GPU memory in the registry: use and limits */
 #include "agent.h"
 #include "common/clock.h"
 
