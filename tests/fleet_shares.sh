@@ -129,11 +129,14 @@ cli_fleet_kernels_of_a_host_that_is_cut_off_stay_there() {
 # A stopped broker may be in a call that has seen the higher limit.
 cli_fleet_kernels_are_returned_after_a_grace_period() {
 	local max=8
-	fleet; hosts 1 2
+	fleet; hosts 1
 	apply '{id: 42, preset: unlimited, kernels: 8/fleet}'
 	until_true 60 eval '(($(quota 1 kernels) >= 2))'
 	K2K_REGISTRY=$(registry 1) attach
 	kill -STOP "$broker_pid"
+	host 2
+	agent 2 --lease 4s
+	all=(1 2)
 	grab 2 7 60 &
 	until_true 60 eval '[[ $(quota 1 kernels) == 1 ]]'
 	(($(share 1 kernels) > 1)) || fail "it was returned before every broker had answered"
