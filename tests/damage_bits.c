@@ -85,7 +85,7 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char *format, ...)
 	X(get) X(is_registered) X(ids) X(info) X(budget_list) X(broker_list) X(lease_list) \
 	X(usage_list) X(engagement) X(engagement_for) X(quota_check) X(admit) X(record) \
 	X(track) X(acquire) X(release) X(cross_tenant) X(check) X(repair) X(audit_read) \
-	X(kernel_find) X(kernel_list) X(kernel_add) X(kernel_remove) \
+	X(kernel_find) X(kernel_list) X(kernel_add) X(kernel_remove) X(route) \
 	X(audit_stats) X(audit_follower_list) X(open_observer) X(open_broker) X(open_admin)
 #define AS_ENUM(name) CALL_##name,
 #define AS_TEXT(name) #name,
@@ -283,6 +283,7 @@ static void send_all(struct k2k_registry *reg)
 {
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
 	struct k2k_lease lease = K2K_LEASE_INIT;
+	struct k2k_route route = K2K_ROUTE_INIT;
 
 	for (int i = 0; i < DAMAGE_IDS; i++) {
 		k2k_tenant_id id = d.ids[i];
@@ -305,6 +306,8 @@ static void send_all(struct k2k_registry *reg)
 	ASK(cross_tenant, k2k_audit_cross_tenant(reg, 1, 2, "x", "y", damage_tag));
 	ASK(kernel_add, k2k_kernel_add(reg, "c", 4, damage_tag, NULL, NULL), K2K_EEXIST,
 	    K2K_ENOTENANT, K2K_EKERNELS, K2K_EFULL, K2K_EBUSY, K2K_ESUSPENDED);
+	ASK(route, k2k_message_route(reg, "c", "a", damage_tag, 1, &route, NULL), K2K_ENOTHELD,
+	    K2K_ESTALE, K2K_ECROSSTENANT, K2K_ERATE, K2K_EBUDGET, K2K_EBUSY, K2K_ESUSPENDED);
 	ASK(kernel_remove, k2k_kernel_remove(reg, "c"), K2K_ENOKERNEL, K2K_ENOTHELD);
 }
 

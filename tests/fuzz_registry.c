@@ -213,11 +213,14 @@ static void check(struct k2k_registry *reg)
 static void add_kernels(struct k2k_registry *reg)
 {
 	struct k2k_kernel_info kernel = K2K_KERNEL_INFO_INIT;
+	struct k2k_route route = K2K_ROUTE_INIT;
 
 	for (k2k_tenant_id id = 1; id <= 4; id++) {
 		ASK(k2k_kernel_add(reg, "a", id, damage_tag, NULL, NULL));
 		ASK(k2k_kernel_add(reg, "new", id, damage_tag, NULL, NULL));
 		ASK(k2k_kernel_find(reg, "new", &kernel));
+		ASK(k2k_message_route(reg, "new", "a", damage_tag, 1, &route, NULL));
+		ASK(k2k_message_route(reg, "a", "nobody", damage_tag, 1, &route, NULL));
 	}
 	ASK(k2k_kernel_remove(reg, "a"));
 	ASK(k2k_kernel_remove(reg, "new"));

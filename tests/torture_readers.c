@@ -12,8 +12,8 @@
  * kernel/rcu/rcutorture.c): readers that stay in their sections note how many grace periods ago the
  * record that they look at was removed. If more than the current one, grace periods do not work.
  * The table that it prints is rcutorture's "Reader Pipe"; its two last columns must be 0. The test
- * also fails if too few slots were used again (--reuses, 100,000), or if no reader ever was on a removed
- * record: then nothing was tested.
+ * also fails if too few slots were used again (--reuses; 100,000 by default), or if no reader ever
+ * was on a removed record: then nothing was tested.
  */
 #include "torture.h"
 #include "torture_calls.h"

@@ -16,6 +16,14 @@ struct reader {
 	size_t count;
 };
 
+HARNESS_USED static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
+{
+	struct k2k_audit_stats stats = { .size = sizeof stats };
+
+	assert_int_equal(k2k_audit_stats(reg, &stats), 0);
+	return stats;
+}
+
 HARNESS_USED static void reader_open(struct reader *r, struct k2k_registry *reg)
 {
 	memset(r, 0, sizeof *r);

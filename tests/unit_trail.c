@@ -37,14 +37,6 @@ static uint32_t security_ring(const struct fixture *f)
 	return K2K_AUDIT_RING_SECURITY + f->broker->broker.slot;
 }
 
-static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
-{
-	struct k2k_audit_stats stats = { .size = sizeof stats };
-
-	assert_int_equal(k2k_audit_stats(reg, &stats), 0);
-	return stats;
-}
-
 /* ---- every kind ---------------------------------------------------------------------------- */
 
 static void check_rejection(uint32_t kind, int code, enum k2k_audit_level level,
@@ -446,6 +438,7 @@ TEST(what_tells_rejections_apart_makes_events_of_their_own)
 
 TEST(close_ends_what_is_open)
 {
+	const struct k2k_shm_event *event;
 	struct k2k_registry *broker;
 	struct fixture f;
 
@@ -464,8 +457,8 @@ TEST(close_ends_what_is_open)
 	assert_int_equal(r.records[0].count, 5);
 	assert_int_equal(r.cursor.waiting, 0);
 	/* The helper has closed it: readers need not ask whether its writer lives. */
-	assert_true(f.admin->map.events[r.records[0].ring * FIXTURE_EVENTS + 1].count &
-	            K2K_EVENT_CLOSED);
+	event = &f.admin->map.events[r.records[0].ring * FIXTURE_EVENTS + 1];
+	assert_true(event->count & K2K_EVENT_CLOSED);
 	fixture_close(&f);
 }
 

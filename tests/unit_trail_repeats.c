@@ -22,14 +22,6 @@ static void next_second(struct fixture *f)
 	atomic_fetch_add(&f->clock_ns, SECOND);
 }
 
-static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
-{
-	struct k2k_audit_stats stats = { .size = sizeof stats };
-
-	assert_int_equal(k2k_audit_stats(reg, &stats), 0);
-	return stats;
-}
-
 static void cross_numbered(struct fixture *f, uint64_t from, uint64_t to)
 {
 	for (uint64_t i = from; i <= to; i++)

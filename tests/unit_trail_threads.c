@@ -14,14 +14,6 @@ enum { THREADS = 4 };
 static struct reader r;
 static _Atomic int stop;
 
-static struct k2k_audit_stats stats_of(struct k2k_registry *reg)
-{
-	struct k2k_audit_stats stats = { .size = sizeof stats };
-
-	assert_int_equal(k2k_audit_stats(reg, &stats), 0);
-	return stats;
-}
-
 /* ---- repeats --------------------------------------------------------------------------------- */
 
 enum { CALLS = 100000 };

@@ -54,7 +54,7 @@ class Limits(Failing, RegistryTest):
         self.assertEqual((self.admin.get(1).rate_shared, self.admin.get(1).rate_alone, self.admin.get(1).rate_holds), (1, 2, 0))
         self.admin.hold_shares(3, 0)
         self.admin.hold_shares(3, self.admin.shares().now_ns + 3600 * S)
-        self.assertEqual((self.broker.shares().epoch, self.broker.get(1).rate_holds, self.broker.check(1).limit), (3, 1, 5))
+        self.assertEqual((self.broker.shares().epoch, self.broker.get(1).rate_holds, self.broker.check_quota(1).limit), (3, 1, 5))
         self.failing("K2K_ESTALE", self.admin.hold_shares, 2, 0)
         self.assertRaises(TypeError, self.admin.update, 1, rate_alone=5)
         self.admin.update(1, max_messages_per_sec=7)
