@@ -307,6 +307,9 @@ static void change_limits(struct k2k_change *change, struct k2k_limits *limits)
 	if (limits->rate != old.rate || limits->burst != old.burst || limits->alone != old.alone ||
 	    (limits->mode ^ old.mode) & modes_of(K2K_UPDATE_RATE))
 		change->changed |= K2K_UPDATE_RATE;
+	change->lowered = limits->rate < old.rate || limits->alone < old.alone ||
+	                  limits->gpu_memory_bytes < old.gpu_memory_bytes ||
+	                  limits->kernels < old.kernels;
 	if (limits->gpu_memory_bytes != old.gpu_memory_bytes)
 		change->changed |= K2K_UPDATE_GPU_MEMORY;
 	if (limits->kernels != old.kernels)
@@ -363,6 +366,7 @@ static void begin_attempt(struct k2k_change *change)
 {
 	change->undo = false;
 	change->changed = 0;
+	change->lowered = false;
 	for (uint32_t i = 0; i < change->budget_count; i++) {
 		change->budgets[i].changed = change->budgets[i].keeps = false;
 		change->budgets[i].every = K2K_EVERY_NONE;

@@ -243,7 +243,8 @@ int k2k_change_retire_ended(struct k2k_change *change)
 {
 	const struct k2k_map *map = &change->reg->map;
 	uint64_t token = k2k_grace_next(map);
-	bool stamped = false;
+	/* also for who grants elsewhere what a limit was lowered by: see k2k_tenant_update */
+	bool stamped = change->lowered;
 	int code = 0;
 
 	for (uint32_t i = 0; !code && i < change->budget_count; i++)

@@ -18,7 +18,7 @@ set_tests_properties(fleet_storm_60s PROPERTIES LABELS fleet TIMEOUT 600 SKIP_RE
 add_test(NAME fleet_scale_quick COMMAND ${PROJECT_SOURCE_DIR}/scripts/fleet-scale --quick --build ${CMAKE_BINARY_DIR})
 set_tests_properties(fleet_scale_quick PROPERTIES LABELS fleet TIMEOUT 600 SKIP_RETURN_CODE 3)
 k2k_script_tests(cli SCRIPTS fleet_database ${fleet_arguments} NAMES making)
-k2k_script_tests(cli SCRIPTS fleet fleet_rights fleet_budgets fleet_stopped fleet_failover fleet_completion fleet_metrics
+k2k_script_tests(cli SCRIPTS fleet fleet_rights fleet_budgets fleet_shares fleet_stopped fleet_failover fleet_completion fleet_metrics
   ${fleet_arguments} NAMES fleets)
 add_test(NAME fleet_database_is_removed COMMAND ${CMAKE_COMMAND} -E rm -rf ${CMAKE_CURRENT_BINARY_DIR}/fleet-database)
 set_tests_properties(${making} PROPERTIES FIXTURES_SETUP fleet_database)

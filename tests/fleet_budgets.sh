@@ -165,7 +165,7 @@ cli_fleet_budget_follows_an_upgrade() {
 	sql_as a1 "select k2k_fleet.hello('h1', '$("$TOOL" -r "$(registry 1)" export -J | jq -r .uuid)', '$(</proc/sys/kernel/random/boot_id)', 'x');
 		select k2k_fleet.adopt('h1', 1, 1, 42, 1, false, 0, 0, '{7}', '{$(ms 100)}', '{0}');
 		select k2k_fleet.report('h1', 1, 1, 1, '{}', '{}', '{}', '{1}', '{7}', '{$(ms 300)}', '{0}')" || fail "$out"
-	PGUSER=boss fleetctl 0 init; has "$out" "version 2"
+	PGUSER=boss fleetctl 0 init; has "$out" "version 3"
 	is "$(bill 42)" "7 $(ms 200);"
 	# what was used before counts
 	use 1 "track 42 7 $(ms 200)"

@@ -87,9 +87,11 @@ K2K_API int k2k_tenant_register(struct k2k_registry *reg, k2k_tenant_id id,
 
 /*
  * Changes what `mask` (K2K_UPDATE_...) names, all at once, and keeps usage. A lowered limit revokes
- * nothing. Each value that differs from the one in force is audited: one event for each budget that
- * is set, removed or changed, and one for all other limits. An update to the values in force
- * succeeds and leaves no event. k2k_budget_set and k2k_budget_unset are audited in the same way.
+ * nothing, and begins a grace period: when no broker's grace_behind (k2k_broker_list) is above 0,
+ * no call is under way that saw the higher one. Each value that differs from the one in force is
+ * audited: one event for each budget that is set, removed or changed, and one for all other limits.
+ * An update to the values in force succeeds and leaves no event. k2k_budget_set and
+ * k2k_budget_unset are audited in the same way.
  *
  * Shadow: the limits of a tenant in shadow are decided as always, but what they refuse passes. Such
  * a message is not counted as admitted, so each later one is decided as if it had been refused;

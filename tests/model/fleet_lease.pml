@@ -4,7 +4,8 @@
 /* MUTATIONS: NO_MARGIN FROM_ANSWER TAKE_BLIND RELEASE_FIRST:2 NO_SEQUENCE:2 NO_EPOCH:3 FROZEN_CLOCK */
 /*
  * Shares of a limit over many hosts: their sum never exceeds the limit, whatever is cut, killed,
- * stopped or late. No program does this yet: k2k-fleetd has no shares. The protocol comes first.
+ * stopped or late. The database's part is tools/fleet/schema/003-shares.sql, the agent's
+ * tools/k2k-fleetd/lease.c and chunks.c, the registry's lib/shares.c.
  *
  * What is modelled
  *
@@ -35,6 +36,11 @@
  *   F1   the shares in force on both hosts are together at most the limit, which is one unit
  *
  * Abstractions
+ *
+ *   The programs differ in two ways that make them stricter. A greeting gives no lease: a renewal
+ *   follows it. `want` is a statement of its own (draw_shares), which does not renew; the token is
+ *   the database's. Kernels and GPU memory are shares without a lease: fleet_draw.pml is their model,
+ *   with what is held in the place of what was used.
  *
  *   A token is random; here it is a number that never comes again. A failover of the database is
  *   not modelled: what is committed stays. Windows of the rate are not modelled either. D and M are

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* budgets, forget: what hosts have drawn of the budgets over the fleet */
+/* budgets, forget: what hosts have drawn of the budgets over the fleet, and have of the limits */
 #include "fleet.h"
 #include "k2k-tenantctl/output.h"
 #include "common/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char budgets_sql[] =
 	"select tenant, fleet_gen, engagement, total, drawn, used, charged, free, overdrawn, "
@@ -20,13 +21,15 @@ static const char chunks_sql[] =
 	"order by tenant, engagement, host, c.run, c.generation";
 
 static const char forget_sql[] =
-	"select tenant, engagement, run, drawn, used, written_off from k2k_fleet.forget($1) "
-	"order by tenant, engagement, run";
+	"select tenant, engagement, run, drawn, used, written_off, kind from k2k_fleet.forget($1) "
+	"order by tenant, kind, engagement, run";
 
 static const char would_forget_sql[] =
-	"select tenant, engagement, run, drawn, used, drawn - used from k2k_fleet.chunk_state "
+	"select tenant, engagement, run, drawn, used, drawn - used, 'budget' "
+	"from k2k_fleet.chunk_state "
 	"where host = $1 and state not in ('forgotten', 'final') and drawn > used "
-	"order by tenant, engagement, run";
+	"union all select tenant, null, run, amount, null, null, kind from k2k_fleet.share_state "
+	"where host = $1 and state <> 'forgotten' and amount > 0 order by 1, 7, 2, 3";
 
 /* A sum that no u64 can have becomes the highest one. */
 static void fill(const PGresult *r, int row, int columns, struct value *values)
@@ -67,9 +70,20 @@ int cmd_fleet_budgets(struct ctl *ctl)
 	               : list_rows(ctl, budgets_sql, filter, &fleet_budgets_table, fill_budget);
 }
 
+/* Of a share, what was drawn is the share. */
 static void fill_written_off(const PGresult *r, int row, struct value *values)
 {
-	fill(r, row, COL_FORGOTTEN_COUNT, values);
+	bool share = strcmp(PQgetvalue(r, row, COL_FORGOTTEN_KIND), "budget") != 0;
+
+	fill(r, row, COL_FORGOTTEN_SHARE, values);
+	values[COL_FORGOTTEN_SHARE] = TEXT(share ? values[COL_FORGOTTEN_DRAWN].text : NULL);
+	if (!share) {
+		values[COL_FORGOTTEN_KIND].text = NULL;
+		return;
+	}
+	values[COL_FORGOTTEN_ENGAGEMENT].none = true;
+	for (int c = COL_FORGOTTEN_DRAWN; c <= COL_FORGOTTEN_WRITTEN_OFF; c++)
+		values[c].none = true;
 }
 
 int cmd_fleet_forget(struct ctl *ctl)
@@ -77,10 +91,12 @@ int cmd_fleet_forget(struct ctl *ctl)
 	const char *host = ctl->arguments[0];
 
 	if (!ctl->yes && !ctl->dry_run &&
-	    !(can_ask() && ask("Write off what host %s has drawn and not reported?", host)))
+	    !(can_ask() &&
+	      ask("Write off what host %s has drawn and not reported, and its shares?", host)))
 		return fail_usage(ctl,
 		                  "forget: the use of budgets may exceed them by what is written "
-		                  "off; confirm with -y; nothing was changed");
+		                  "off, and so may what is held of limits; confirm with -y; "
+		                  "nothing was changed");
 	return list_rows(ctl, ctl->dry_run ? would_forget_sql : forget_sql, host, &forgotten_table,
 	                 fill_written_off);
 }

@@ -42,32 +42,63 @@ static int make_plan(struct ctl *ctl, struct db *db, struct definitions *now, st
 	return exit_code ? exit_code : plan_check_names(ctl, d, plan);
 }
 
-/* What a change sends: tenants with their documents, and their budgets over the fleet. */
-struct changes {
-	struct db_array tenants, docs;
-	struct db_array budget_tenants, engagements, amounts;
+/* What a change sends: tenants with their documents, their budgets and limits over the fleet. */
+enum {
+	TENANTS,
+	DOCS,
+	BUDGET_TENANTS,
+	ENGAGEMENTS,
+	AMOUNTS,
+	LIMIT_TENANTS,
+	LIMIT_KINDS,
+	LIMITS,
+	ALONES,
+	CHANGE_ARRAYS
 };
 
-static void add_change(struct changes *c, const struct tenants *after, const struct document *d,
-                       const struct step *s, k2k_tenant_id id)
+static void add_limits(struct db_array *arrays, const struct entry *e)
+{
+	const struct {
+		uint32_t bit;
+		const char *kind;
+		uint64_t limit, alone;
+	} limits[] = {
+		{ FLEET_RATE, "rate", e->rate.number, e->rate.alone },
+		{ FLEET_KERNELS, "kernels", e->kernels, 0 },
+		{ FLEET_GPU_MEMORY, "gpu_memory", e->gpu_memory_bytes, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (!(e->fleet & limits[i].bit))
+			continue;
+		db_array_u64(&arrays[LIMIT_TENANTS], e->id);
+		db_array_text(&arrays[LIMIT_KINDS], limits[i].kind);
+		db_array_u64(&arrays[LIMITS], limits[i].limit);
+		db_array_u64(&arrays[ALONES], limits[i].alone);
+	}
+}
+
+static void add_change(struct db_array *arrays, const struct tenants *after,
+                       const struct document *d, const struct step *s, k2k_tenant_id id)
 {
 	const struct engagement_ns *budgets;
 	char *text;
 
-	db_array_u64(&c->tenants, id);
+	db_array_u64(&arrays[TENANTS], id);
 	if (!s->entry) {
-		db_array_text(&c->docs, NULL);
+		db_array_text(&arrays[DOCS], NULL);
 		return;
 	}
 	text = definitions_write(after, &after->rows[s->entry - d->entries]);
-	db_array_text(&c->docs, text);
+	db_array_text(&arrays[DOCS], text);
 	free(text);
+	add_limits(arrays, s->entry);
 	budgets = d->budgets.list + s->entry->first_budget;
 	for (size_t b = 0; b < s->entry->budget_count; b++)
 		if (budgets[b].renewal == UNITS_FLEET) {
-			db_array_u64(&c->budget_tenants, id);
-			db_array_u64(&c->engagements, budgets[b].engagement);
-			db_array_u64(&c->amounts, budgets[b].ns);
+			db_array_u64(&arrays[BUDGET_TENANTS], id);
+			db_array_u64(&arrays[ENGAGEMENTS], budgets[b].engagement);
+			db_array_u64(&arrays[AMOUNTS], budgets[b].ns);
 		}
 }
 
@@ -75,25 +106,24 @@ static int commit(struct ctl *ctl, struct db *db, const struct document *d, cons
                   uint64_t *version)
 {
 	struct tenants after;
-	struct changes c;
+	struct db_array arrays[CHANGE_ARRAYS];
 	char expected[24];
 	PGresult *result;
-	struct db_array *const arrays[] = { &c.tenants, &c.docs, &c.budget_tenants, &c.engagements,
-		                            &c.amounts };
-	const char *values[6] = { expected };
+	const char *values[1 + CHANGE_ARRAYS] = { expected };
 
 	definitions_as_tenants(d, &after);
-	for (size_t i = 0; i < 5; i++)
-		db_array_begin(arrays[i]);
+	for (size_t i = 0; i < CHANGE_ARRAYS; i++)
+		db_array_begin(&arrays[i]);
 	for (size_t i = 0; i < plan->count; i++)
-		add_change(&c, &after, d, &plan->steps[i], plan_id(plan, &plan->steps[i]));
+		add_change(arrays, &after, d, &plan->steps[i], plan_id(plan, &plan->steps[i]));
 	tenants_free(&after);
 	snprintf(expected, sizeof(expected), "%" PRIu64, *version);
-	for (size_t i = 0; i < 5; i++)
-		values[i + 1] = db_array_end(arrays[i]);
-	result = db_call(db, "select k2k_fleet.change($1, $2, $3, $4, $5, $6)", 6, values);
-	for (size_t i = 0; i < 5; i++)
-		db_array_free(arrays[i]);
+	for (size_t i = 0; i < CHANGE_ARRAYS; i++)
+		values[i + 1] = db_array_end(&arrays[i]);
+	result = db_call(db, "select k2k_fleet.change($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	                 1 + CHANGE_ARRAYS, values);
+	for (size_t i = 0; i < CHANGE_ARRAYS; i++)
+		db_array_free(&arrays[i]);
 	if (!result)
 		return fleet_fail(ctl, db);
 	*version = db_u64(result, 0, 0);

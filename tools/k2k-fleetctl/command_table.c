@@ -196,6 +196,27 @@ const struct command commands[] = {
 		.example = "budgets 42 --hosts",
 	},
 	{
+		.name = "shares",
+		.run = cmd_fleet_shares,
+		.max = 1,
+		.operands = { { VALUE_FLEET_TENANT, NULL } },
+		.synopsis = "shares [ID] [--hosts] [options]",
+		.summary = "show the limits over the fleet, and which shares of them hosts have",
+		OPTIONS(budgets_options),
+		.table = &fleet_limits_table,
+		.prose =
+			"A limit like '5k/s/fleet' or '64/fleet' in a document is one for all "
+			"hosts together. GRANTED: the sum of the hosts' shares, and what they "
+			"hold beyond them. EXCESS: by so much GRANTED is above the limit, since "
+			"it was lowered, or hosts held more before. WRITTEN-OFF: shares of hosts "
+			"that were forgotten. BOUND: once EXCESS is 0, no more is in force on all "
+			"hosts together: the limit, of a rate with ALONE of each host, which it "
+			"has while its lease is not renewed; else with WRITTEN-OFF. ANY-SECOND: no "
+			"second sees more messages than 2 x BOUND, since the windows of hosts "
+			"are not aligned. --hosts: the shares, and the age of the leases.\n",
+		.example = "shares 42 --hosts",
+	},
+	{
 		.name = "forget",
 		.run = cmd_fleet_forget,
 		.min = 1,
@@ -204,6 +225,8 @@ const struct command commands[] = {
 		.synopsis = "forget HOST",
 		.summary = "write off what a host has drawn and not reported; others may draw it",
 		.prose =
+			"Others may have its shares of limits, too: what is held of a limit may "
+			"then exceed it by them, if the host still runs. "
 			"For a host that does not come back: it concerns the runs that have ended, "
 			"and the present one if the host was not heard for 30 seconds. What was "
 			"reported stays charged. The use of a budget may then exceed it by what is "

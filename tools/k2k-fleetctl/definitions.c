@@ -22,10 +22,13 @@ void definitions_as_tenants(const struct document *d, struct tenants *tenants)
 			.burst = e->rate.burst,
 			.rate_policy = e->rate.policy,
 			.rate_period = e->rate.period,
+			.rate_alone = e->rate.alone,
+			.rate_shared = e->rate.shared,
 			.max_gpu_memory_bytes = e->gpu_memory_bytes,
 			.max_concurrent_kernels = e->kernels,
 			.shadow = e->shadow,
 		};
+		t->fleet = e->fleet;
 		memcpy(t->info.name, e->name, sizeof(t->info.name));
 		memcpy(t->info.alerts, e->alerts, sizeof(t->info.alerts));
 		t->first_budget = tenants->budget_count;

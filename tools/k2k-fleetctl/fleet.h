@@ -5,6 +5,7 @@
 
 #include "k2k-tenantctl/columns.h"
 #include "k2k-tenantctl/ctl.h"
+#include "common/units.h"
 #include "fleet/db.h"
 
 /* Connects, and checks the schema. Returns 0, or the exit code of a failure it has reported. */
@@ -28,7 +29,12 @@ int cmd_fleet_join(struct ctl *ctl);
 int cmd_fleet_problems(struct ctl *ctl);
 int cmd_fleet_usage(struct ctl *ctl);
 int cmd_fleet_budgets(struct ctl *ctl);
+int cmd_fleet_shares(struct ctl *ctl);
 int cmd_fleet_forget(struct ctl *ctl);
+
+/* An amount of this kind of limit: "5000/s" in a table, elsewhere the number as it is. */
+const char *fleet_spell(const struct ctl *ctl, const char *kind, const char *number,
+                        char text[UNITS_TEXT]);
 
 enum {
 	COL_DEFINITION_TENANT,
@@ -116,8 +122,41 @@ enum {
 	COL_FORGOTTEN_DRAWN,
 	COL_FORGOTTEN_REPORTED,
 	COL_FORGOTTEN_WRITTEN_OFF,
+	COL_FORGOTTEN_KIND,
+	COL_FORGOTTEN_SHARE,
 	COL_FORGOTTEN_COUNT
 };
 extern const struct table forgotten_table;
+
+enum {
+	COL_FLEET_LIMIT_TENANT,
+	COL_FLEET_LIMIT_GENERATION,
+	COL_FLEET_LIMIT_KIND,
+	COL_FLEET_LIMIT_TOTAL,
+	COL_FLEET_LIMIT_GRANTED,
+	COL_FLEET_LIMIT_FREE,
+	COL_FLEET_LIMIT_EXCESS,
+	COL_FLEET_LIMIT_WRITTEN_OFF,
+	COL_FLEET_LIMIT_ALONE,
+	COL_FLEET_LIMIT_BOUND,
+	COL_FLEET_LIMIT_ANY_SECOND,
+	COL_FLEET_LIMIT_COUNT
+};
+extern const struct table fleet_limits_table;
+
+enum {
+	COL_SHARE_TENANT,
+	COL_SHARE_GENERATION,
+	COL_SHARE_KIND,
+	COL_SHARE_HOST,
+	COL_SHARE_STATE,
+	COL_SHARE_AMOUNT,
+	COL_SHARE_HELD,
+	COL_SHARE_LEASE_AGE,
+	COL_SHARE_LEASE,
+	COL_SHARE_RUN,
+	COL_SHARE_COUNT
+};
+extern const struct table shares_table;
 
 #endif

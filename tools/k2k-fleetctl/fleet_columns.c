@@ -82,10 +82,50 @@ const struct table chunks_table = { "chunks", chunks, COUNT(chunks), NULL, 0 };
 
 static const struct field forgotten[COL_FORGOTTEN_COUNT] = {
 	[COL_FORGOTTEN_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
-	[COL_FORGOTTEN_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID, FIELD_RIGHT },
+	[COL_FORGOTTEN_ENGAGEMENT] = { "engagement", "ENGAGEMENT", KIND_ID,
+	                               FIELD_RIGHT | FIELD_NONE },
 	[COL_FORGOTTEN_RUN] = { "run", "RUN", KIND_TEXT, FIELD_SPARE },
-	[COL_FORGOTTEN_DRAWN] = { "drawn_ns", "DRAWN", KIND_NS, FIELD_RIGHT },
-	[COL_FORGOTTEN_REPORTED] = { "reported_ns", "REPORTED", KIND_NS, FIELD_RIGHT },
-	[COL_FORGOTTEN_WRITTEN_OFF] = { "written_off_ns", "WRITTEN-OFF", KIND_NS, FIELD_RIGHT },
+	[COL_FORGOTTEN_DRAWN] = { "drawn_ns", "DRAWN", KIND_NS, FIELD_RIGHT | FIELD_NONE },
+	[COL_FORGOTTEN_REPORTED] = { "reported_ns", "REPORTED", KIND_NS, FIELD_RIGHT | FIELD_NONE },
+	[COL_FORGOTTEN_WRITTEN_OFF] = { "written_off_ns", "WRITTEN-OFF", KIND_NS,
+	                                FIELD_RIGHT | FIELD_NONE },
+	[COL_FORGOTTEN_KIND] = { "limit", "LIMIT", KIND_TEXT, 0 },
+	[COL_FORGOTTEN_SHARE] = { "share", "SHARE", KIND_TEXT, FIELD_RIGHT },
 };
 const struct table forgotten_table = { "forgotten", forgotten, COUNT(forgotten), NULL, 0 };
+
+static const struct field limits[COL_FLEET_LIMIT_COUNT] = {
+	[COL_FLEET_LIMIT_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
+	[COL_FLEET_LIMIT_GENERATION] = { "fleet_gen", "SINCE", KIND_TOTAL,
+	                                 FIELD_RIGHT | FIELD_SPARE },
+	[COL_FLEET_LIMIT_KIND] = { "of", "OF", KIND_TEXT, 0 },
+	[COL_FLEET_LIMIT_TOTAL] = { "limit", "LIMIT", KIND_TEXT, FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_FLEET_LIMIT_GRANTED] = { "granted", "GRANTED", KIND_TEXT,
+	                              FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_FLEET_LIMIT_FREE] = { "free", "FREE", KIND_TEXT, FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_FLEET_LIMIT_EXCESS] = { "excess", "EXCESS", KIND_TEXT,
+	                             FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_FLEET_LIMIT_WRITTEN_OFF] = { "written_off", "WRITTEN-OFF", KIND_TEXT,
+	                                  FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_FLEET_LIMIT_ALONE] = { "alone", "ALONE", KIND_TEXT,
+	                            FIELD_RIGHT | FIELD_SORT_NUMBER | FIELD_NONE },
+	[COL_FLEET_LIMIT_BOUND] = { "bound", "BOUND", KIND_TEXT, FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_FLEET_LIMIT_ANY_SECOND] = { "any_second", "ANY-SECOND", KIND_TEXT,
+	                                 FIELD_RIGHT | FIELD_SORT_NUMBER | FIELD_NONE },
+};
+const struct table fleet_limits_table = { "limits", limits, COUNT(limits), NULL, 0 };
+
+static const struct field shares[COL_SHARE_COUNT] = {
+	[COL_SHARE_TENANT] = { "tenant", "TENANT", KIND_ID, FIELD_RIGHT },
+	[COL_SHARE_GENERATION] = { "fleet_gen", "SINCE", KIND_TOTAL, FIELD_RIGHT | FIELD_SPARE },
+	[COL_SHARE_KIND] = { "of", "OF", KIND_TEXT, 0 },
+	[COL_SHARE_HOST] = { "host", "HOST", KIND_TEXT, 0 },
+	[COL_SHARE_STATE] = { "state", "STATE", KIND_TEXT, 0 },
+	[COL_SHARE_AMOUNT] = { "share", "SHARE", KIND_TEXT, FIELD_RIGHT | FIELD_SORT_NUMBER },
+	[COL_SHARE_HELD] = { "held", "HELD", KIND_TEXT,
+	                     FIELD_RIGHT | FIELD_SORT_NUMBER | FIELD_NONE },
+	[COL_SHARE_LEASE_AGE] = { "lease_age_ns", "LEASE-AGE", KIND_NS, FIELD_RIGHT | FIELD_NONE },
+	[COL_SHARE_LEASE] = { "lease_ns", "LEASE", KIND_NS, FIELD_RIGHT | FIELD_SPARE },
+	[COL_SHARE_RUN] = { "run", "RUN", KIND_TEXT, FIELD_SPARE },
+};
+const struct table shares_table = { "shares", shares, COUNT(shares), NULL, 0 };

@@ -42,24 +42,49 @@ struct registration {
 	struct k2k_tenant_totals totals;
 };
 
-/* What this run has drawn of a budget over the fleet, for one registration. */
+/* What this run has drawn of a budget or of a limit over the fleet, for one registration. */
+enum chunk_kind {
+	CHUNK_BUDGET,
+	/* shares of limits */
+	CHUNK_RATE,
+	CHUNK_KERNELS,
+	CHUNK_GPU_MEMORY,
+	CHUNK_KINDS
+};
 enum chunk_state {
 	CHUNK_HELD,
-	CHUNK_LOWERING, /* the registry's budget is to be lowered */
+	CHUNK_LOWERING, /* the registry's budget or limit is to be lowered */
 	CHUNK_LOWERED,  /* it is; when the grace period is over, the rest is returned */
 };
 struct chunk {
-	uint64_t generation, engagement;
-	uint64_t base, drawn; /* as the database has it */
-	bool closed;          /* forgotten: it is to be settled */
-	bool is_short;        /* other hosts need what this one does not use */
+	enum chunk_kind kind;
+	uint64_t generation, engagement; /* engagement: of a budget, else 0 */
+	uint64_t base, drawn;            /* as the database has it; base: of a budget */
+	bool closed;                     /* forgotten: it is to be settled */
+	bool is_short;                   /* other hosts need what this one does not use */
+	uint64_t least;                  /* it is worth to ask for */
+	bool excess;                     /* of a share: more is granted than the limit */
+	uint64_t fair;                   /* the same: the limit divided by the number of hosts */
+	uint64_t alone;                  /* of a rate */
 	enum chunk_state state;
 	uint64_t budget; /* what the registry's own is to be */
-	/* as the last look found it; used: with reservations, without the base */
+	uint64_t lowered_at_ns;
+	/*
+	 * as the last look found it; used: with reservations and without the base; what is held; or
+	 * messages in a second
+	 */
 	bool looked, there, wants;
 	uint64_t in_force, used, rejected;
 	uint64_t used_before, rejected_before; /* when it last might have returned something */
+	uint64_t admitted, admitted_at_ns, measured[2]; /* of a rate */
 	uint64_t ask, ask_after_ns, keep;
+};
+
+/* A host that has not renewed its lease: since when its token is the one that was seen. */
+struct silent_host {
+	char *name;
+	char token[40];
+	uint64_t since_ns, hold_ns; /* of CLOCK_BOOTTIME; the lease with the margin */
 };
 
 /* What the database has acknowledged. */
@@ -77,11 +102,12 @@ struct counts {
 	uint64_t reported_at_ns; /* of the wall clock; 0: never */
 	uint64_t unreported;     /* rows, as of the last look */
 	uint64_t drawn_ns, returned_ns;
+	uint64_t leases_taken, leases_lost;
 };
 
 struct agent {
 	const char *conninfo, *host;
-	uint64_t poll_ns, report_ns, drain_ns, chunk_ns;
+	uint64_t poll_ns, report_ns, drain_ns, chunk_ns, lease_ns;
 	const char *metrics; /* the file of --metrics, or null */
 	bool once;
 
@@ -108,6 +134,11 @@ struct agent {
 	struct chunk *chunks; /* by generation, engagement */
 	size_t chunk_count;
 	bool lowered; /* one of them is */
+
+	struct silent_host *silent; /* by name */
+	size_t silent_count;
+	uint64_t greeted_at_ns; /* of CLOCK_BOOTTIME, or later */
+	uint64_t lease_due_ns;  /* of CLOCK_MONOTONIC */
 
 	struct counts counts;
 	uint64_t metrics_due_ns;
@@ -140,15 +171,37 @@ int link_finish(struct agent *a, uint64_t generation, const struct k2k_tenant_to
  */
 int link_check(struct agent *a);
 
-/* ---- chunks.c: budgets over the fleet ---------------------------------------------------- */
+/* ---- chunks.c: budgets and limits over the fleet ------------------------------------------ */
 
 int chunks_fetch(struct agent *a);
 /* The database was greeted: nothing is known of statements before. */
 void chunks_greeted(struct agent *a);
-/* Replaces budgets over the fleet by what the registry's own are to be. */
+/* Replaces budgets and limits over the fleet by what the registry's own are to be. */
 void chunks_into_document(struct agent *a, const struct tenants *now, struct document *d);
-/* Draws what is needed, and sets budgets. `may_return`: now and then; begins a return, too. */
-int chunks_step(struct agent *a, bool may_return);
+/* Draws what is needed, sets budgets and limits, and begins returns if it is time for them. */
+int chunks_step(struct agent *a, bool may_return_budgets, bool may_return_shares);
+struct chunk *chunk_find(struct agent *a, enum chunk_kind kind, uint64_t generation,
+                         uint64_t engagement);
+bool chunks_have_shares(const struct agent *a);
+
+/* ---- chunk_kinds.c: what the registry has of them ----------------------------------------- */
+
+extern const char *const chunk_kind_names[CHUNK_KINDS]; /* as in the database */
+
+/* Sets what the struct says of the registry. */
+int chunks_look(struct agent *a);
+/* Sets the budget or the limit in the registry. */
+int chunk_set(struct agent *a, const struct chunk *c);
+/* So much of a share a host keeps that uses nothing. */
+uint64_t chunk_floor(const struct chunk *c);
+uint64_t chunk_sum(uint64_t a, uint64_t b); /* never UINT64_MAX, which would be no limit */
+
+/* ---- lease.c: shares of rates ------------------------------------------------------------- */
+
+/* Renews the lease, if there are shares of rates. Takes those of hosts whose lease has ended. */
+int lease_renew(struct agent *a);
+/* The database was greeted: what was seen of other hosts may be another database's. */
+void lease_greeted(struct agent *a);
 
 /* ---- converge.c, leave.c: the registry becomes what the definitions say ------------------ */
 

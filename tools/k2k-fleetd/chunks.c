@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * chunks.c - draws chunks of budgets over the fleet, and returns what is not used
+ * chunks.c - draws chunks of budgets and shares of limits over the fleet, and returns what is not
+ * used
  *
  * The registry's own budget of an engagement is `base + drawn`: what had been used when the agent
- * found the tenant, and what this run has drawn. Model: tests/model/fleet_draw.pml.
+ * found the tenant, and what this run has drawn. Its own limit is the share. Models:
+ * tests/model/fleet_draw.pml, and of rates, whose shares are under a lease (lease.c),
+ * fleet_lease.pml.
+ *
+ * A host asks for more if its spare is below a step: a 64th of the limit, or a quarter of what it
+ * uses or, after a rejection for lack of it, twice the spare. It gets half of what is free divided
+ * by the number of hosts, a step at least. While others get less than they ask for, it returns what
+ * is above its use and a quarter of that (kept_of_share); of a rate also what is above the fair
+ * part, limit / hosts, if another host has less than that; then no host gets more than that part.
+ * So who comes anew gets something as soon as the others have looked, and hosts that all want more
+ * end at equal parts.
  *
  * 1. The budget is set only in a batch, after an answer of the database that came in this batch.
  *    The answer shows that no other agent had greeted by then; one that greets later waits for the
@@ -12,6 +23,8 @@
  * 2. What is not used is returned in this order: lower the budget to what is used and reserved;
  *    wait until every broker has answered a grace period, so that no call is under way that saw
  *    more; report; return the rest. What calls have used meanwhile is kept.
+ *    Of kernels and GPU memory what is held is kept. A rate is returned after the end of the window
+ *    in which it was lowered.
  * 3. A chunk that was forgotten is returned in the same way, which settles it.
  *
  *   killed after                  what is so, and what the next agent does
@@ -29,62 +42,107 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int by_engagement(const void *a, const void *b)
+#define WINDOW_NS UINT64_C(1000000000) /* of a rate over the fleet */
+
+static int by_key(const void *a, const void *b)
 {
 	const struct chunk *x = a, *y = b;
 
 	if (x->generation != y->generation)
 		return x->generation < y->generation ? -1 : 1;
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
 	return (x->engagement > y->engagement) - (x->engagement < y->engagement);
 }
 
-static struct chunk *find(struct agent *a, uint64_t generation, uint64_t engagement)
+struct chunk *chunk_find(struct agent *a, enum chunk_kind kind, uint64_t generation,
+                         uint64_t engagement)
 {
-	const struct chunk key = { .generation = generation, .engagement = engagement };
+	const struct chunk key = { .kind = kind,
+		                   .generation = generation,
+		                   .engagement = engagement };
 
-	return a->chunk_count ? bsearch(&key, a->chunks, a->chunk_count, sizeof(key), by_engagement)
+	return a->chunk_count ? bsearch(&key, a->chunks, a->chunk_count, sizeof(key), by_key)
 	                      : NULL;
 }
 
-static uint64_t sum(uint64_t a, uint64_t b)
+bool chunks_have_shares(const struct agent *a)
 {
-	const uint64_t most = UINT64_MAX - 1; /* UINT64_MAX would be no budget */
+	for (size_t i = 0; i < a->chunk_count; i++)
+		if (a->chunks[i].kind != CHUNK_BUDGET)
+			return true;
+	return false;
+}
 
-	return a < most && b < most - a ? a + b : most;
+static enum chunk_kind kind_of(const char *name)
+{
+	enum chunk_kind kind = CHUNK_BUDGET;
+
+	while (kind + 1 < CHUNK_KINDS && strcmp(chunk_kind_names[kind], name) != 0)
+		kind++;
+	return kind;
+}
+
+static bool flag(const PGresult *result, size_t row, int column)
+{
+	return PQgetvalue(result, (int)row, column)[0] == 't';
+}
+
+/* The rows of the answer, each with what was known of it. */
+static struct chunk *take_rows(struct agent *a, const PGresult *result, struct chunk *list)
+{
+	for (size_t row = 0; row < (size_t)PQntuples(result); row++, list++) {
+		enum chunk_kind kind = kind_of(PQgetvalue(result, (int)row, 1));
+		uint64_t generation = db_u64(result, (int)row, 0);
+		uint64_t engagement = db_u64(result, (int)row, 2);
+		const struct chunk *old = chunk_find(a, kind, generation, engagement);
+
+		*list = old ? *old
+		            : (struct chunk){ .kind = kind,
+			                      .generation = generation,
+			                      .engagement = engagement };
+		list->base = db_u64(result, (int)row, 3);
+		list->drawn = db_u64(result, (int)row, 4);
+		list->closed = flag(result, row, 5);
+		list->is_short = flag(result, row, 6);
+		list->excess = flag(result, row, 7);
+		list->least = kind == CHUNK_BUDGET ? a->chunk_ns : db_u64(result, (int)row, 8);
+		list->fair = db_u64(result, (int)row, 9);
+		list->alone = db_u64(result, (int)row, 10);
+		if (list->state == CHUNK_HELD)
+			list->budget = chunk_sum(list->base, list->drawn);
+	}
+	return list;
 }
 
 int chunks_fetch(struct agent *a)
 {
-	PGresult *result = link_call(a,
-	                             "select generation, engagement, base, drawn, closed, short "
-	                             "from k2k_fleet.chunks($1, $2) order by 1, 2",
-	                             0, NULL);
-	struct chunk *list;
-	size_t count;
+	static const char *const sql[2] = {
+		"select generation, 'budget', engagement, base, drawn, closed, short, false, 0, 0, "
+		"0 "
+		"from k2k_fleet.chunks($1, $2)",
+		"select generation, kind, 0, 0, amount, closed, short, excess, step, fair, alone "
+		"from k2k_fleet.shares($1, $2)",
+	};
+	PGresult *results[2] = { NULL, NULL };
+	struct chunk *list, *end;
 
-	if (!result)
-		return a->db.code;
-	count = (size_t)PQntuples(result);
-	list = check_memory(calloc(count + 1, sizeof(*list)));
-	for (size_t i = 0; i < count; i++) {
-		const struct chunk *old;
-
-		list[i] = (struct chunk){ .generation = db_u64(result, (int)i, 0),
-			                  .engagement = db_u64(result, (int)i, 1) };
-		old = find(a, list[i].generation, list[i].engagement);
-		if (old)
-			list[i] = *old;
-		list[i].base = db_u64(result, (int)i, 2);
-		list[i].drawn = db_u64(result, (int)i, 3);
-		list[i].closed = PQgetvalue(result, (int)i, 4)[0] == 't';
-		list[i].is_short = PQgetvalue(result, (int)i, 5)[0] == 't';
-		if (list[i].state == CHUNK_HELD)
-			list[i].budget = sum(list[i].base, list[i].drawn);
+	for (int i = 0; i < 2; i++) {
+		results[i] = link_call(a, sql[i], 0, NULL);
+		if (!results[i]) {
+			PQclear(results[0]);
+			return a->db.code;
+		}
 	}
-	PQclear(result);
+	list = check_memory(
+		calloc((size_t)(PQntuples(results[0]) + PQntuples(results[1])) + 1, sizeof(*list)));
+	end = take_rows(a, results[1], take_rows(a, results[0], list));
+	PQclear(results[0]);
+	PQclear(results[1]);
 	free(a->chunks);
 	a->chunks = list;
-	a->chunk_count = count;
+	a->chunk_count = (size_t)(end - list);
+	qsort(list, a->chunk_count, sizeof(*list), by_key);
 	return 0;
 }
 
@@ -97,82 +155,56 @@ void chunks_greeted(struct agent *a)
 
 /* ---- definitions ------------------------------------------------------------------------- */
 
+/* What the registry's own is to be; nothing, if the tenant is not there yet. */
+static uint64_t own(struct agent *a, const struct k2k_tenant_info *t, enum chunk_kind kind,
+                    uint64_t engagement)
+{
+	const struct chunk *c = t ? chunk_find(a, kind, t->generation, engagement) : NULL;
+
+	return c ? c->budget : 0;
+}
+
+static void own_limits(struct agent *a, const struct k2k_tenant_info *t, struct entry *e)
+{
+	if (e->fleet & FLEET_RATE)
+		e->rate.number = own(a, t, CHUNK_RATE, 0);
+	e->rate.fleet = false;
+	if (e->fleet & FLEET_KERNELS)
+		e->kernels = (uint32_t)own(a, t, CHUNK_KERNELS, 0);
+	if (e->fleet & FLEET_GPU_MEMORY)
+		e->gpu_memory_bytes = own(a, t, CHUNK_GPU_MEMORY, 0);
+	e->fleet = 0;
+}
+
 void chunks_into_document(struct agent *a, const struct tenants *now, struct document *d)
 {
 	size_t t = 0;
 
 	for (size_t i = 0; i < d->count; i++) {
-		const struct entry *e = &d->entries[i];
+		struct entry *e = &d->entries[i];
+		const struct k2k_tenant_info *info;
 
 		while (t < now->count && now->rows[t].info.id < e->id)
 			t++;
+		info = t < now->count && now->rows[t].info.id == e->id ? &now->rows[t].info : NULL;
+		own_limits(a, info, e);
 		for (size_t b = e->first_budget; b < e->first_budget + e->budget_count; b++) {
-			const struct chunk *c = NULL;
+			struct engagement_ns *budget = &d->budgets.list[b];
 
-			if (d->budgets.list[b].renewal != UNITS_FLEET)
+			if (budget->renewal != UNITS_FLEET)
 				continue;
-			if (t < now->count && now->rows[t].info.id == e->id)
-				c = find(a, now->rows[t].info.generation,
-				         d->budgets.list[b].engagement);
-			d->budgets.list[b].ns = c ? c->budget : 0;
-			d->budgets.list[b].renewal = K2K_RENEWAL_NEVER;
+			budget->ns = own(a, info, CHUNK_BUDGET, budget->engagement);
+			budget->renewal = K2K_RENEWAL_NEVER;
 		}
 	}
 }
 
-/* ---- a look at the registry -------------------------------------------------------------- */
-
-/* Of several budgets they are one number. */
-static uint64_t rejections(struct agent *a, k2k_tenant_id tenant)
-{
-	struct k2k_tenant_info info = { .size = sizeof(info) };
-
-	return k2k_tenant_get(a->reg, tenant, &info) ? 0 : info.rejected_total.budget;
-}
+/* ---- drawing ----------------------------------------------------------------------------- */
 
 static uint64_t spare(const struct chunk *c)
 {
 	return c->drawn > c->used ? c->drawn - c->used : 0;
 }
-
-static void look_at(struct agent *a, struct chunk *c, const struct k2k_budget_info *b)
-{
-	uint64_t used = sum(b->used_ns, b->reserved_ns), rejected = rejections(a, b->id);
-	bool refused = c->looked && rejected != c->rejected;
-
-	used = used > c->base ? used - c->base : 0;
-	c->there = true;
-	c->in_force = b->renewal == K2K_RENEWAL_NEVER ? b->budget_ns : UINT64_MAX;
-	c->wants = !c->looked || refused || used > c->used;
-	c->used = used;
-	/* it may have been too large for all that is there */
-	c->ask = refused && spare(c) >= a->chunk_ns ? sum(spare(c), spare(c)) : a->chunk_ns;
-	c->rejected = rejected;
-	c->looked = true;
-}
-
-static int look(struct agent *a)
-{
-	struct k2k_budget_info *budgets;
-	size_t count;
-	int code = fetch_list(a->reg, LIST_BUDGETS, 0, (void **)&budgets, &count);
-
-	if (code)
-		return code;
-	for (size_t i = 0; i < a->chunk_count; i++)
-		a->chunks[i].there = false;
-	for (size_t i = 0; i < count; i++) {
-		struct chunk *c = find(a, budgets[i].generation, budgets[i].engagement_id);
-		const struct registration *r = registration_find(a, budgets[i].generation);
-
-		if (c && r && !r->leaving_since_ns && !(budgets[i].flags & K2K_TENANT_DAMAGED))
-			look_at(a, c, &budgets[i]);
-	}
-	free(budgets);
-	return 0;
-}
-
-/* ---- drawing ----------------------------------------------------------------------------- */
 
 static bool draws(const struct chunk *c)
 {
@@ -183,87 +215,77 @@ static bool draws(const struct chunk *c)
 static void take_drawn(struct agent *a, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
-		struct chunk *c = find(a, db_u64(result, row, 0), db_u64(result, row, 1));
+		struct chunk *c = chunk_find(a, kind_of(PQgetvalue(result, row, 1)),
+		                             db_u64(result, row, 0), db_u64(result, row, 2));
 
-		uint64_t drawn = db_u64(result, row, 2);
+		uint64_t drawn = db_u64(result, row, 3);
 
 		if (!c)
 			continue;
-		if (drawn > c->drawn)
+		if (c->kind == CHUNK_BUDGET && drawn > c->drawn)
 			a->counts.drawn_ns += drawn - c->drawn;
-		else
+		else if (c->kind == CHUNK_BUDGET)
 			a->counts.returned_ns += c->drawn - drawn;
 		if (drawn == c->drawn)
-			c->ask_after_ns = clock_monotonic_ns() + a->report_ns;
+			c->ask_after_ns = clock_monotonic_ns() + (c->kind == CHUNK_BUDGET
+			                                                  ? a->report_ns
+			                                                  : a->lease_ns / 4);
 		c->drawn = drawn;
 		c->closed = false;
 		c->state = CHUNK_HELD;
-		c->budget = sum(c->base, c->drawn);
+		c->budget = chunk_sum(c->base, c->drawn);
 	}
 }
 
-/* Chunks, as the arrays of a statement. */
+/* Chunks of budgets, or shares, as the arrays of a statement. */
+enum { GENERATIONS, KEYS, HAD, AMOUNTS, ASKS, ARRAYS };
 struct statement {
-	struct db_array generations, engagements, had, amounts, asks;
-	size_t count;
+	struct db_array arrays[ARRAYS];
+	bool shares;
 };
 
-static void statement_begin(struct statement *s)
+static void statement_begin(struct statement *s, bool shares)
 {
-	struct db_array *const arrays[] = { &s->generations, &s->engagements, &s->had, &s->amounts,
-		                            &s->asks };
-
-	for (size_t i = 0; i < 5; i++)
-		db_array_begin(arrays[i]);
-	s->count = 0;
+	for (size_t i = 0; i < ARRAYS; i++)
+		db_array_begin(&s->arrays[i]);
+	s->shares = shares;
 }
 
 static void statement_add(struct statement *s, const struct chunk *c, uint64_t amount)
 {
-	db_array_u64(&s->generations, c->generation);
-	db_array_u64(&s->engagements, c->engagement);
-	db_array_u64(&s->had, c->drawn);
-	db_array_u64(&s->amounts, amount);
-	db_array_u64(&s->asks, c->ask);
-	s->count++;
+	if ((c->kind != CHUNK_BUDGET) != s->shares)
+		return;
+	db_array_u64(&s->arrays[GENERATIONS], c->generation);
+	if (s->shares)
+		db_array_text(&s->arrays[KEYS], chunk_kind_names[c->kind]);
+	else
+		db_array_u64(&s->arrays[KEYS], c->engagement);
+	db_array_u64(&s->arrays[HAD], c->drawn);
+	db_array_u64(&s->arrays[AMOUNTS], amount);
+	db_array_u64(&s->arrays[ASKS], c->ask);
 }
 
-static int statement_send(struct agent *a, struct statement *s, const char *sql, bool has_asks)
+/* sql[1] is that of shares. Sends nothing if there is nothing and it `may_be_left`. */
+static int statement_send(struct agent *a, struct statement *s, const char *const sql[2],
+                          bool has_asks, bool may_be_left)
 {
+	const char *values[1 + ARRAYS];
 	char sequence[24];
-	PGresult *result;
+	PGresult *result = NULL;
+	bool left = may_be_left && !s->arrays[GENERATIONS].count;
 
-	snprintf(sequence, sizeof(sequence), "%" PRIu64, ++a->sequence);
-	result = link_call(a, sql, has_asks ? 6 : 5,
-	                   (const char *[]){ sequence, db_array_end(&s->generations),
-	                                     db_array_end(&s->engagements), db_array_end(&s->had),
-	                                     db_array_end(&s->amounts), db_array_end(&s->asks) });
+	snprintf(sequence, sizeof(sequence), "%" PRIu64, left ? 0 : ++a->sequence);
+	values[0] = sequence;
+	for (size_t i = 0; i < ARRAYS; i++)
+		values[1 + i] = db_array_end(&s->arrays[i]);
+	if (!left)
+		result = link_call(a, sql[s->shares], has_asks ? 6 : 5, values);
 	if (result)
 		take_drawn(a, result);
 	PQclear(result);
-	return result ? 0 : a->db.code;
-}
-
-static void statement_free(struct statement *s)
-{
-	struct db_array *const arrays[] = { &s->generations, &s->engagements, &s->had, &s->amounts,
-		                            &s->asks };
-
-	for (size_t i = 0; i < 5; i++)
-		db_array_free(arrays[i]);
-}
-
-static int set_budget(struct agent *a, const struct chunk *c)
-{
-	const struct registration *r = registration_find(a, c->generation);
-	int code = r ? k2k_budget_set_renewing(a->reg, r->tenant, c->engagement, c->budget,
-	                                       K2K_RENEWAL_NEVER)
-	             : 0;
-
-	if (code && code != K2K_ENOTENANT)
-		say(a, "tenant %" PRIu64 ", engagement %" PRIu64 ": its budget can't be set: %s",
-		    r->tenant, c->engagement, k2k_strerror(code));
-	return code == K2K_ENOTENANT ? 0 : code;
+	for (size_t i = 0; i < ARRAYS; i++)
+		db_array_free(&s->arrays[i]);
+	return left || result ? 0 : a->db.code;
 }
 
 static bool differs(const struct chunk *c)
@@ -274,26 +296,33 @@ static bool differs(const struct chunk *c)
 /* In a batch: asks for more, or whether this is still the host's agent; then sets the budgets. */
 static int draw_in_batch(struct agent *a)
 {
-	struct statement s;
-	int code;
+	static const char *const sql[2] = {
+		"select generation, 'budget', engagement, drawn from "
+		"k2k_fleet.draw($1, $2, $3, $4, $5, $6, $7, $8)",
+		"select generation, kind, 0, amount from "
+		"k2k_fleet.draw_shares($1, $2, $3, $4, $5, $6, $7, $8)",
+	};
+	bool shares = chunks_have_shares(a);
+	int code = 0;
 
-	statement_begin(&s);
-	for (size_t i = 0; i < a->chunk_count; i++)
-		if (draws(&a->chunks[i]))
-			statement_add(&s, &a->chunks[i], a->chunks[i].used);
-	code = statement_send(a, &s,
-	                      "select generation, engagement, drawn from "
-	                      "k2k_fleet.draw($1, $2, $3, $4, $5, $6, $7, $8)",
-	                      true);
-	statement_free(&s);
+	for (int of = shares; of >= 0 && !code; of--) {
+		struct statement s;
+
+		statement_begin(&s, of);
+		for (size_t i = 0; i < a->chunk_count; i++)
+			if (draws(&a->chunks[i]))
+				statement_add(&s, &a->chunks[i], a->chunks[i].used);
+		code = statement_send(a, &s, sql, true, of);
+	}
 	for (size_t i = 0; i < a->chunk_count && !code; i++) {
 		struct chunk *c = &a->chunks[i];
 
 		if (!differs(c))
 			continue;
-		code = set_budget(a, c);
+		code = chunk_set(a, c);
 		if (!code && c->state == CHUNK_LOWERING) {
 			c->state = CHUNK_LOWERED;
+			c->lowered_at_ns = clock_monotonic_ns();
 			a->lowered = true;
 		}
 	}
@@ -323,30 +352,52 @@ static int draw(struct agent *a)
 
 /*
  * Others need what this host doesn't, or the chunk is closed. Then a host that has used nothing
- * since the last time keeps nothing; another one keeps twice what it used, and a chunk at least.
+ * of a budget since the last time keeps nothing; another one keeps twice what it used, and a chunk
+ * at least.
  */
-static bool returns(struct agent *a, struct chunk *c)
+static uint64_t kept_of_budget(struct agent *a, const struct chunk *c)
 {
 	uint64_t used = c->used - (c->used_before < c->used ? c->used_before : c->used);
-	bool idle = !used && c->rejected == c->rejected_before;
 
-	c->used_before = c->used;
-	c->rejected_before = c->rejected;
-	if (!c->there || c->state != CHUNK_HELD)
-		return false;
-	c->keep = c->used;
-	if (!c->closed && !idle)
-		c->keep = sum(c->used, 2 * used > a->chunk_ns ? 2 * used : a->chunk_ns);
-	return c->closed || (c->is_short && c->drawn > c->keep);
+	if (!used && c->rejected == c->rejected_before)
+		return c->used;
+	return chunk_sum(c->used, 2 * used > a->chunk_ns ? 2 * used : a->chunk_ns);
 }
 
-static void begin_returns(struct agent *a)
+/*
+ * It keeps a quarter more than what it uses. Who uses little keeps a step, but a quarter of its
+ * fair part at most: all that use nothing keep no more than a quarter of the limit together. Of a
+ * rate no host keeps more than its fair part.
+ */
+static uint64_t kept_of_share(const struct chunk *c)
 {
-	for (size_t i = 0; i < a->chunk_count; i++)
-		if (returns(a, &a->chunks[i])) {
-			a->chunks[i].budget = sum(a->chunks[i].base, a->chunks[i].keep);
-			a->chunks[i].state = CHUNK_LOWERING;
+	uint64_t least = chunk_floor(c), more = c->used / 4 > least ? c->used / 4 : least;
+	uint64_t keep = c->excess ? c->used : chunk_sum(c->used, more);
+
+	return c->kind == CHUNK_RATE && keep > c->fair ? c->fair : keep;
+}
+
+static bool returns(struct agent *a, struct chunk *c)
+{
+	c->keep = c->closed                 ? c->used
+	          : c->kind == CHUNK_BUDGET ? kept_of_budget(a, c)
+	                                    : kept_of_share(c);
+	c->used_before = c->used;
+	c->rejected_before = c->rejected;
+	return c->there && c->state == CHUNK_HELD &&
+	       (c->closed || (c->is_short && c->drawn > c->keep));
+}
+
+static void begin_returns(struct agent *a, bool budgets, bool shares)
+{
+	for (size_t i = 0; i < a->chunk_count; i++) {
+		struct chunk *c = &a->chunks[i];
+
+		if ((c->kind == CHUNK_BUDGET ? budgets : shares) && returns(a, c)) {
+			c->budget = chunk_sum(c->base, c->keep);
+			c->state = CHUNK_LOWERING;
 		}
+	}
 }
 
 /* Whether every broker has answered the grace periods of all changes so far. */
@@ -370,42 +421,69 @@ static void stay(struct agent *a)
 	for (size_t i = 0; i < a->chunk_count; i++) {
 		struct chunk *c = &a->chunks[i];
 
-		if (c->state == CHUNK_LOWERED && c->wants && !c->closed) {
+		if (c->kind == CHUNK_BUDGET && c->state == CHUNK_LOWERED && c->wants &&
+		    !c->closed) {
 			c->state = CHUNK_HELD;
-			c->budget = sum(c->base, c->drawn);
+			c->budget = chunk_sum(c->base, c->drawn);
 		}
 	}
 }
 
-static int give_back(struct agent *a)
+/* A rate was used in the window in which it was lowered: it is returned after its end. */
+static bool is_due(const struct chunk *c, uint64_t now_ns)
 {
-	struct statement s;
-	int code;
+	return c->state == CHUNK_LOWERED &&
+	       (c->kind != CHUNK_RATE || now_ns - c->lowered_at_ns > WINDOW_NS);
+}
 
-	statement_begin(&s);
-	for (size_t i = 0; i < a->chunk_count; i++) {
-		const struct chunk *c = &a->chunks[i];
+static int give_back(struct agent *a, uint64_t now_ns)
+{
+	static const char *const sql[2] = {
+		"select generation, 'budget', engagement, drawn from "
+		"k2k_fleet.give_back($1, $2, $3, $4, $5, $6, $7)",
+		"select generation, kind, 0, amount from "
+		"k2k_fleet.give_back_shares($1, $2, $3, $4, $5, $6, $7)",
+	};
+	int code = 0;
 
-		if (c->state == CHUNK_LOWERED)
-			statement_add(&s, c, c->keep > c->used ? c->keep : c->used);
+	for (int of = 0; of < 2 && !code; of++) {
+		struct statement s;
+
+		statement_begin(&s, of);
+		for (size_t i = 0; i < a->chunk_count; i++) {
+			const struct chunk *c = &a->chunks[i];
+
+			if (is_due(c, now_ns))
+				statement_add(&s, c,
+				              c->kind == CHUNK_RATE || c->keep > c->used ? c->keep
+				                                                         : c->used);
+		}
+		code = statement_send(a, &s, sql, false, true);
 	}
-	code = !s.count ? 0
-	                : statement_send(a, &s,
-	                                 "select generation, engagement, drawn from "
-	                                 "k2k_fleet.give_back($1, $2, $3, $4, $5, $6, $7)",
-	                                 false);
-	statement_free(&s);
 	return code;
+}
+
+/* Those that were due, and were not in the answer, are no longer the database's. */
+static void returned(struct agent *a, uint64_t now_ns)
+{
+	a->lowered = false;
+	for (size_t i = 0; i < a->chunk_count; i++) {
+		if (is_due(&a->chunks[i], now_ns))
+			a->chunks[i].state = CHUNK_HELD;
+		a->lowered = a->lowered || a->chunks[i].state == CHUNK_LOWERED;
+	}
 }
 
 /* Goes on with returns whose budgets are lowered. */
 static int go_on(struct agent *a)
 {
+	uint64_t now_ns = clock_monotonic_ns();
 	bool over;
 	int code = grace_is_over(a, &over);
 
 	if (!code)
-		code = look(a); /* after the grace period: what calls have used that saw more */
+		code = chunks_look(
+			a); /* after the grace period: what calls have used that saw more */
 	if (code)
 		return code;
 	if (!over) {
@@ -414,23 +492,21 @@ static int go_on(struct agent *a)
 	}
 	code = report(a);
 	if (!code)
-		code = give_back(a);
-	if (code)
-		return code;
-	chunks_greeted(a);
-	return 0;
+		code = give_back(a, now_ns);
+	if (!code)
+		returned(a, now_ns);
+	return code;
 }
 
-int chunks_step(struct agent *a, bool may_return)
+int chunks_step(struct agent *a, bool may_return_budgets, bool may_return_shares)
 {
 	int code;
 
 	if (!a->chunk_count)
 		return 0;
-	code = a->lowered ? go_on(a) : look(a);
+	code = a->lowered ? go_on(a) : chunks_look(a);
 	if (code)
 		return code;
-	if (may_return)
-		begin_returns(a);
+	begin_returns(a, may_return_budgets, may_return_shares);
 	return draw(a);
 }

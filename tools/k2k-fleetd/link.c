@@ -22,6 +22,8 @@ static int trouble(struct agent *a)
 	a->counts.database_errors++;
 	if (a->epoch && !strcmp(a->db.sqlstate, "K2F02"))
 		a->replaced = true;
+	if (!strcmp(a->db.sqlstate, "K2F05"))
+		link_close(a); /* it greets anew */
 	return a->db.code;
 }
 
@@ -95,15 +97,17 @@ static int fetch_registrations(struct agent *a)
 
 static int greet(struct agent *a)
 {
-	char boot[64];
+	struct k2k_shares shares = K2K_SHARES_INIT;
+	char boot[64], known[NUMBER_TEXT];
 	PGresult *result;
 
-	if (!read_boot_id(boot)) {
-		say(a, "/proc/sys/kernel/random/boot_id can't be read");
+	if (!read_boot_id(boot) || k2k_shares_get(a->reg, &shares)) {
+		say(a, "/proc/sys/kernel/random/boot_id, or the registry, can't be read");
 		return K2K_EIO;
 	}
-	result = db_call(&a->db, "select epoch from k2k_fleet.hello($1, $2, $3, $4)", 4,
-	                 (const char *[]){ a->host, a->info.uuid, boot, a->ctl.registry });
+	result = db_call(&a->db, "select epoch from k2k_fleet.hello($1, $2, $3, $4, $5)", 5,
+	                 (const char *[]){ a->host, a->info.uuid, boot, a->ctl.registry,
+	                                   number(known, shares.epoch) });
 	if (!result)
 		return trouble(a);
 	a->epoch = db_u64(result, 0, 0);
@@ -114,6 +118,7 @@ static int greet(struct agent *a)
 	a->problems_sent = false;
 	a->greeted_anew = true;
 	chunks_greeted(a);
+	lease_greeted(a);
 	return fetch_registrations(a);
 }
 

@@ -33,6 +33,7 @@ static const char help[] =
 	"      --report DUR     report the use this often (10s; at most 20s)\n"
 	"      --drain DUR      how long a tenant that is removed may keep what it holds (30s)\n"
 	"      --chunk DUR      draw at least so much of a budget over the fleet at once (10s)\n"
+	"      --lease DUR      shares of rates end so long after they were last renewed (5s)\n"
 	"      --metrics FILE   write metrics of the agent into it, every second\n"
 	"      --timeout DUR    the longest wait for the database or the registry (5s)\n"
 	"      --once           do everything once, and end\n"
@@ -77,7 +78,8 @@ enum {
 	LONG_TIMEOUT,
 	LONG_ONCE,
 	LONG_CHUNK,
-	LONG_METRICS
+	LONG_METRICS,
+	LONG_LEASE
 };
 
 static void wrong(const char *message, const char *text)
@@ -96,6 +98,16 @@ static uint64_t duration(const char *option, const char *text, uint64_t most_ns)
 	return ns;
 }
 
+static uint64_t lease(const char *text)
+{
+	const uint64_t least = UINT64_C(1000000000), most = UINT64_C(20000000000);
+	uint64_t ns = duration("--lease", text, most);
+
+	if (ns < least)
+		wrong("--lease", ": a duration of 1s to 20s");
+	return ns;
+}
+
 static void take_option(struct agent *a, int c)
 {
 	const uint64_t year = UINT64_C(365) * 86400 * 1000000000;
@@ -109,6 +121,7 @@ static void take_option(struct agent *a, int c)
 	case LONG_DRAIN: a->drain_ns = duration("--drain", optarg, year); break;
 	case LONG_TIMEOUT: a->ctl.timeout_ns = duration("--timeout", optarg, year); break;
 	case LONG_CHUNK: a->chunk_ns = duration("--chunk", optarg, year); break;
+	case LONG_LEASE: a->lease_ns = lease(optarg); break;
 	case LONG_METRICS: a->metrics = optarg; break;
 	case LONG_ONCE: a->once = true; break;
 	case 'h': printf("%s\n%s", usage, help); exit(fflush(stdout) ? EXIT_SYSTEM : 0);
@@ -128,6 +141,7 @@ static void read_options(struct agent *a, int argc, char **argv)
 		{ "drain", required_argument, NULL, LONG_DRAIN },
 		{ "timeout", required_argument, NULL, LONG_TIMEOUT },
 		{ "chunk", required_argument, NULL, LONG_CHUNK },
+		{ "lease", required_argument, NULL, LONG_LEASE },
 		{ "metrics", required_argument, NULL, LONG_METRICS },
 		{ "once", no_argument, NULL, LONG_ONCE },
 		{ "help", no_argument, NULL, 'h' },
@@ -205,6 +219,23 @@ struct due {
 	uint64_t count_ns; /* of what there is to report, while it can't be */
 };
 
+/* Budgets and limits over the fleet. Shares are looked after as often as the lease. */
+static int share(struct agent *a, bool reports)
+{
+	uint64_t now = clock_monotonic_ns();
+	bool looks = chunks_have_shares(a) && now >= a->lease_due_ns;
+	int code = 0;
+
+	if (looks) {
+		code = lease_renew(a);
+		if (!code)
+			code = chunks_fetch(a);
+		if (!code)
+			a->lease_due_ns = now + a->lease_ns / 4;
+	}
+	return code ? code : chunks_step(a, reports, looks);
+}
+
 static int pass(struct agent *a, struct due *due)
 {
 	int code = registry_open(a);
@@ -224,6 +255,7 @@ static int pass(struct agent *a, struct due *due)
 		if (code)
 			return code;
 		due->check_ns = now + CHECK_NS;
+		a->lease_due_ns = 0; /* before the first share of a rate is drawn */
 		if (a->applied != applied)
 			due->report_ns = now;
 	}
@@ -234,7 +266,7 @@ static int pass(struct agent *a, struct due *due)
 		if (!code && a->chunk_count)
 			code = chunks_fetch(a); /* what others need */
 	}
-	return code ? code : chunks_step(a, reports);
+	return code ? code : share(a, reports);
 }
 
 /* Returns true if a signal says that it is time to end. */
@@ -297,7 +329,10 @@ static int run(struct agent *a, const sigset_t *signals)
 		pause = !code                          ? a->poll_ns
 		        : pause * 2 <= BACKOFF_MOST_NS ? pause * 2
 		                                       : BACKOFF_MOST_NS;
-		if (wait(signals, jitter(pause)))
+		pause = jitter(pause);
+		if (!code && chunks_have_shares(a) && pause > a->lease_ns / 4)
+			pause = a->lease_ns / 4;
+		if (wait(signals, pause))
 			break;
 	}
 	notify("STOPPING=1");
@@ -314,6 +349,7 @@ int main(int argc, char **argv)
 		.report_ns = UINT64_C(10000000000),
 		.drain_ns = UINT64_C(30000000000),
 		.chunk_ns = UINT64_C(10000000000),
+		.lease_ns = UINT64_C(5000000000),
 		.ctl = { .quiet = true, .fleet = true, .timeout_ns = UINT64_C(5000000000) },
 	};
 	sigset_t signals;

@@ -61,13 +61,16 @@ static void put_definitions(struct metrics_out *o, const struct agent *a)
 
 static void put_chunks(struct metrics_out *o, const struct agent *a)
 {
-	uint64_t drawn = 0, used = 0;
+	uint64_t drawn = 0, used = 0, count = 0;
 
 	for (size_t i = 0; i < a->chunk_count; i++) {
+		if (a->chunks[i].kind != CHUNK_BUDGET)
+			continue;
+		count++;
 		drawn += a->chunks[i].drawn;
 		used += a->chunks[i].used;
 	}
-	metrics_single(o, "fleet_chunks", "gauge", METRICS_COUNT, a->chunk_count,
+	metrics_single(o, "fleet_chunks", "gauge", METRICS_COUNT, count,
 	               "Budgets over the fleet that this host may draw from.");
 	metrics_single(o, "fleet_chunks_drawn_seconds", "gauge", METRICS_SECONDS, drawn,
 	               "GPU time that this host has drawn of them and not returned, used or not.");
@@ -77,6 +80,31 @@ static void put_chunks(struct metrics_out *o, const struct agent *a)
 	               a->counts.drawn_ns, "GPU time drawn since the agent started.");
 	metrics_single(o, "fleet_returned_seconds_total", "counter", METRICS_SECONDS,
 	               a->counts.returned_ns, "GPU time returned since the agent started.");
+}
+
+static void put_shares(struct metrics_out *o, const struct agent *a)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+	uint64_t counts[CHUNK_KINDS] = { 0 }, left = 0;
+
+	for (size_t i = 0; i < a->chunk_count; i++)
+		counts[a->chunks[i].kind]++;
+	if (a->reg && !k2k_shares_get(a->reg, &shares) && shares.until_ns > shares.now_ns)
+		left = shares.until_ns - shares.now_ns;
+	metrics_family(o, "fleet_shares", "gauge",
+	               "Limits over the fleet of which this host may have shares.");
+	for (int kind = CHUNK_RATE; kind < CHUNK_KINDS; kind++)
+		metrics_series(o, "fleet_shares", METRICS_COUNT, counts[kind], ",of=\"%s\"",
+		               chunk_kind_names[kind]);
+	metrics_single(
+		o, "fleet_lease_seconds", "gauge", METRICS_SECONDS, left,
+		"Until shares of rates end, if they are not renewed; 0: they are not in force.");
+	metrics_single(o, "fleet_leases_lost_total", "counter", METRICS_COUNT,
+	               a->counts.leases_lost,
+	               "How often shares of rates had ended before they were renewed.");
+	metrics_single(o, "fleet_leases_taken_total", "counter", METRICS_COUNT,
+	               a->counts.leases_taken,
+	               "How often this agent found that another host's lease had ended.");
 }
 
 static bool write_file(const char *path, const char *text, size_t length)
@@ -105,6 +133,7 @@ void metrics_write(struct agent *a)
 	put_link(&o, a);
 	put_definitions(&o, a);
 	put_chunks(&o, a);
+	put_shares(&o, a);
 	text_close(o.text);
 	beside = check_memory(malloc(strlen(a->metrics) + sizeof(".new")));
 	sprintf(beside, "%s.new", a->metrics);

@@ -5,32 +5,13 @@
  * Each take_...() is called with the event that begins its value, and consumes the whole value. If
  * something is wrong it reports that and returns false, and leaves the rest of the value unread.
  */
-#include "document.h"
-#include "progress.h"
+#include "document_source.h"
 #include "common/thresholds.h"
-#include "common/units.h"
 #include "common/printable.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
-
-struct source {
-	struct ctl *ctl;
-	struct document *document;
-	enum document_kind kind;
-	yaml_parser_t parser;
-	yaml_event_t event;
-	bool has_event;
-	bool fatal;          /* nothing more can be read */
-	bool skipping;       /* reads the rest of a value whose fault was reported */
-	size_t index, depth; /* index: the file; depth: mappings and lists around the event */
-	size_t faults;
-	int exit_code;
-	struct progress progress;
-};
 
 static int parse_number(const char *text, uint64_t *value, struct units_fault *fault)
 {
@@ -42,203 +23,32 @@ static const struct form a_number = { parse_number,
 
 static const struct form a_signed_number = { signed_parse, "a whole number with a sign" };
 
-/* ---- faults ----------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------- */
 
-static bool bad_at(struct source *s, size_t line, size_t column, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static bool bad_at(struct source *s, size_t line, size_t column, const char *format, ...)
+/* A limit of each host, or with /fleet of all hosts together, whose bit is set in *fleet then. */
+static bool take_limit(struct source *s, const char *what, const struct form *form, uint32_t bit,
+                       uint32_t *fleet, uint64_t *value)
 {
-	char text[600];
-	va_list args;
+	struct units_fault fault;
+	char left[FLEET_TEXT];
+	bool over;
 
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	progress_end(&s->progress);
-	s->exit_code = fail_usage(s->ctl, "%s: line %zu, column %zu: %s",
-	                          s->document->sources[s->index].name, line, column, text);
-	if (++s->faults == DOCUMENT_FAULTS) {
-		note(s->ctl, "%s: no more than %d faults are reported at once",
-		     s->document->sources[s->index].name, DOCUMENT_FAULTS);
-		s->fatal = true;
-	}
-	return false;
-}
-
-/* A fault at the current event. */
-#define bad(s, ...) \
-	bad_at((s), (s)->event.start_mark.line + 1, (s)->event.start_mark.column + 1, __VA_ARGS__)
-
-static bool bad_yaml(struct source *s)
-{
-	const yaml_parser_t *p = &s->parser;
-
-	s->fatal = true;
-	if (p->error == YAML_MEMORY_ERROR)
-		out_of_memory();
-	if (p->error == YAML_READER_ERROR) {
-		progress_end(&s->progress);
-		s->exit_code = fail_usage(
-			s->ctl, "%s: byte %zu: %s", s->document->sources[s->index].name,
-			p->problem_offset + 1, p->problem ? p->problem : "can't be read");
+	if (!source_is_scalar(s, what))
 		return false;
-	}
-	return bad_at(s, p->problem_mark.line + 1, p->problem_mark.column + 1, "%s%s%s",
-	              p->context ? p->context : "", p->context ? ": " : "",
-	              p->problem ? p->problem : "neither YAML nor JSON");
-}
-
-/* ---- events ----------------------------------------------------------------- */
-
-static void count_depth(struct source *s)
-{
-	yaml_event_type_t type = s->event.type;
-
-	s->depth += type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT;
-	s->depth -= type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT;
-}
-
-static bool next(struct source *s)
-{
-	if (s->has_event)
-		yaml_event_delete(&s->event);
-	s->has_event = false;
-	if (s->fatal)
-		return false;
-	if (!yaml_parser_parse(&s->parser, &s->event))
-		return bad_yaml(s);
-	s->has_event = true;
-	count_depth(s);
-	if (s->skipping)
-		return true;
-	switch (s->event.type) {
-	case YAML_ALIAS_EVENT:
-		return bad(s, "an alias (*%.60s): write out its value",
-		           (char *)s->event.data.alias.anchor);
-	case YAML_SCALAR_EVENT:
-		if (s->event.data.scalar.anchor || s->event.data.scalar.tag)
-			return bad(s, "anchors and tags are not supported");
-		return true;
-	case YAML_SEQUENCE_START_EVENT:
-		if (s->event.data.sequence_start.anchor || s->event.data.sequence_start.tag)
-			return bad(s, "anchors and tags are not supported");
-		return true;
-	case YAML_MAPPING_START_EVENT:
-		if (s->event.data.mapping_start.anchor || s->event.data.mapping_start.tag)
-			return bad(s, "anchors and tags are not supported");
-		return true;
-	default: return true;
-	}
-}
-
-/*
- * After a fault: reads to the end of the value that has it, in a mapping or list of this depth.
- * False if nothing more can be read.
- */
-static bool skip_value(struct source *s, size_t depth)
-{
-	s->skipping = true;
-	while (s->depth > depth && next(s))
-		;
-	s->skipping = false;
-	return !s->fatal;
-}
-
-/* The same after a fault in a key: skips the value that follows it. */
-static bool skip_next_value(struct source *s, size_t depth)
-{
-	if (!skip_value(s, depth))
-		return false;
-	s->skipping = true;
-	next(s);
-	return skip_value(s, depth);
-}
-
-static const char *scalar(const struct source *s)
-{
-	return (const char *)s->event.data.scalar.value;
-}
-
-static bool is_scalar(struct source *s, const char *what)
-{
-	if (s->event.type != YAML_SCALAR_EVENT)
-		return bad(s, "%s: must be a single value", what);
-	if (strlen(scalar(s)) != s->event.data.scalar.length)
-		return bad(s, "%s: contains a character 0", what);
+	if (!fleet_cut(source_scalar(s), s->ctl->fleet, left, &over, &fault) ||
+	    form->parse(over ? left : source_scalar(s), value, &fault))
+		return source_bad_scalar(s, what, &fault, form->text);
+	*fleet |= over ? bit : 0;
 	return true;
 }
 
-/*
- * A fault in the scalar: at the wrong character, if the file has the text without escapes; else at
- * its beginning.
- */
-static bool bad_scalar(struct source *s, const char *what, const struct units_fault *fault,
-                       const char *forms)
-{
-	const yaml_mark_t *start = &s->event.start_mark, *end = &s->event.end_mark;
-	size_t length = s->event.data.scalar.length, quote = 0, column = start->column + 1;
-
-	if (s->event.data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
-	    s->event.data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE)
-		quote = 1;
-	if (start->line == end->line && end->column - start->column == length + 2 * quote)
-		column += quote + fault->position - 1;
-	return bad_at(s, start->line + 1, column, "%s '%.100s': %s; %s", what, scalar(s),
-	              fault->what, forms);
-}
-
-static bool take_u64(struct source *s, const char *what, const struct form *form, uint64_t *value)
-{
-	struct units_fault fault;
-
-	if (!is_scalar(s, what))
-		return false;
-	return !form->parse(scalar(s), value, &fault) || bad_scalar(s, what, &fault, form->text);
-}
-
-static bool take_kernels(struct source *s, uint32_t *kernels)
+static bool take_kernels(struct source *s, uint32_t *fleet, uint32_t *kernels)
 {
 	uint64_t number = 0;
-	bool good = take_u64(s, "kernels", &a_kernel_count, &number);
+	bool good = take_limit(s, "kernels", &a_kernel_count, FLEET_KERNELS, fleet, &number);
 
 	*kernels = (uint32_t)number;
 	return good;
-}
-
-/* ---- keys ------------------------------------------------------------------- */
-
-/* The next key of a mapping: its number in `keys`, `count` at the end, -1 after a fault. */
-static int take_key(struct source *s, const char *of, const char *const *keys, size_t count,
-                    uint32_t *seen)
-{
-	char all[300] = "";
-
-	if (!next(s))
-		return -1;
-	if (s->event.type == YAML_MAPPING_END_EVENT)
-		return (int)count;
-	if (!is_scalar(s, "a key"))
-		return -1;
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(keys[i], scalar(s))) {
-			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
-			         i ? ", " : "", keys[i]);
-			continue;
-		}
-		if (*seen & UINT32_C(1) << i)
-			return bad(s, "'%s' is there twice", keys[i]), -1;
-		*seen |= UINT32_C(1) << i;
-		return (int)i;
-	}
-	bad(s, "'%.60s': %s has no such key; its keys are %s", scalar(s), of, all);
-	return -1;
-}
-
-static bool is_mapping(struct source *s, const char *what, const char *form)
-{
-	return s->event.type == YAML_MAPPING_START_EVENT ||
-	       bad(s, "%s: must be a mapping, like %s", what, form);
 }
 
 /* ---- engagements ------------------------------------------------------------ */
@@ -258,32 +68,33 @@ typedef bool (*take_item)(struct source *s, const char *what, struct engagement_
 
 static bool take_cost(struct source *s, const char *what, struct engagement_ns *item)
 {
-	return take_u64(s, what, &a_number, &item->ns);
+	return source_take_u64(s, what, &a_number, &item->ns);
 }
 
 static bool take_correction(struct source *s, const char *what, struct engagement_ns *item)
 {
-	return take_u64(s, what, &a_signed_number, &item->ns);
+	return source_take_u64(s, what, &a_signed_number, &item->ns);
 }
 
 static bool take_budget(struct source *s, const char *what, struct engagement_ns *item)
 {
 	struct units_fault fault;
 
-	return is_scalar(s, what) &&
-	       (!budget_parse(scalar(s), s->ctl->fleet, item, &fault) ||
-	        bad_scalar(s, what, &fault,
-	                   "a budget is like 1h30m, 10h/day (hour, week, month), or unlimited"));
+	return source_is_scalar(s, what) &&
+	       (!budget_parse(source_scalar(s), s->ctl->fleet, item, &fault) ||
+	        source_bad_scalar(
+			s, what, &fault,
+			"a budget is like 1h30m, 10h/day (hour, week, month), or unlimited"));
 }
 
 static bool take_periods(struct source *s, const char *what, struct engagement_ns *item)
 {
 	struct document *d = s->document;
 
-	if (!is_scalar(s, what))
+	if (!source_is_scalar(s, what))
 		return false;
 	item->ns = images_add(d, item->engagement);
-	return periods_parse(scalar(s), &d->images[item->ns]) ||
+	return periods_parse(source_scalar(s), &d->images[item->ns]) ||
 	       bad(s, "%s: not as 'save' writes it", what);
 }
 
@@ -294,12 +105,12 @@ static bool take_engagements(struct source *s, const char *what, take_item take,
 	struct engagement_ns *own;
 
 	*first = list->count;
-	if (!is_mapping(s, what, "{7: 1h}"))
+	if (!source_is_mapping(s, what, "{7: 1h}"))
 		return false;
 	for (;;) {
 		struct engagement_ns *item;
 
-		if (!next(s))
+		if (!source_next(s))
 			return false;
 		if (s->event.type == YAML_MAPPING_END_EVENT)
 			break;
@@ -311,8 +122,8 @@ static bool take_engagements(struct source *s, const char *what, take_item take,
 		item = &list->list[list->count];
 		item->line = s->event.start_mark.line + 1;
 		item->column = s->event.start_mark.column + 1;
-		if (!take_u64(s, "engagement", &an_id, &item->engagement) || !next(s) ||
-		    !take(s, what, item))
+		if (!source_take_u64(s, "engagement", &an_id, &item->engagement) ||
+		    !source_next(s) || !take(s, what, item))
 			return false;
 		list->count++;
 	}
@@ -323,8 +134,9 @@ static bool take_engagements(struct source *s, const char *what, take_item take,
 	qsort(own, *count, sizeof(*own), by_engagement);
 	for (size_t i = 1; i < *count; i++)
 		if (own[i].engagement == own[i - 1].engagement)
-			return bad_at(s, own[i].line, own[i].column,
-			              "engagement %" PRIu64 " is there twice", own[i].engagement);
+			return source_bad_at(s, own[i].line, own[i].column,
+			                     "engagement %" PRIu64 " is there twice",
+			                     own[i].engagement);
 	return true;
 }
 
@@ -338,36 +150,38 @@ static bool take_rejected(struct source *s, const char *what, struct k2k_rejecte
 	uint32_t seen = 0;
 	int key;
 
-	if (!is_mapping(s, what, "{rate: 0, budget: 0, kernels: 0, gpu_memory: 0}"))
+	if (!source_is_mapping(s, what, "{rate: 0, budget: 0, kernels: 0, gpu_memory: 0}"))
 		return false;
-	while ((key = take_key(s, what, keys, 4, &seen)) != 4)
-		if (key < 0 || !next(s) || !take_u64(s, keys[key], &a_number, values[key]))
+	while ((key = source_take_key(s, what, keys, 4, &seen)) != 4)
+		if (key < 0 || !source_next(s) ||
+		    !source_take_u64(s, keys[key], &a_number, values[key]))
 			return false;
 	return seen == 15 || bad(s, "%s: needs rate, budget, kernels and gpu_memory", what);
 }
 
 static bool take_tenant_name(struct source *s, char name[K2K_TENANT_NAME_MAX + 1])
 {
-	const unsigned char *at = (const unsigned char *)scalar(s);
+	const unsigned char *at = (const unsigned char *)source_scalar(s);
 
-	if (!is_scalar(s, "name"))
+	if (!source_is_scalar(s, "name"))
 		return false;
 	if (s->event.data.scalar.length > K2K_TENANT_NAME_MAX)
-		return bad(s, "name '%.60s': longer than %d bytes", scalar(s), K2K_TENANT_NAME_MAX);
+		return bad(s, "name '%.60s': longer than %d bytes", source_scalar(s),
+		           K2K_TENANT_NAME_MAX);
 	for (; *at; at++)
 		if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0))
 			return bad(s, "name: has a control character");
-	strcpy(name, scalar(s));
+	strcpy(name, source_scalar(s));
 	return true;
 }
 
 static bool take_bool(struct source *s, const char *what, bool *value)
 {
-	if (!is_scalar(s, what))
+	if (!source_is_scalar(s, what))
 		return false;
-	*value = !strcmp(scalar(s), "true");
-	return *value || !strcmp(scalar(s), "false") ||
-	       bad(s, "%s '%.60s': must be true or false", what, scalar(s));
+	*value = !strcmp(source_scalar(s), "true");
+	return *value || !strcmp(source_scalar(s), "false") ||
+	       bad(s, "%s '%.60s': must be true or false", what, source_scalar(s));
 }
 
 enum key {
@@ -408,39 +222,49 @@ static const char *const entry_keys[] = {
 
 static bool take_preset(struct source *s, struct k2k_quota *quota)
 {
-	if (!is_scalar(s, "preset"))
+	if (!source_is_scalar(s, "preset"))
 		return false;
-	if (!strcmp(scalar(s), "unlimited"))
+	if (!strcmp(source_scalar(s), "unlimited"))
 		*quota = (struct k2k_quota)K2K_QUOTA_UNLIMITED;
-	else if (strcmp(scalar(s), "standard"))
+	else if (strcmp(source_scalar(s), "standard"))
 		return bad(s, "preset '%.60s': unknown value; it is standard or unlimited",
-		           scalar(s));
+		           source_scalar(s));
 	return true;
 }
 
 static bool take_id(struct source *s, struct entry *e)
 {
-	if (!take_u64(s, "id", &an_id, &e->id))
+	if (!source_take_u64(s, "id", &an_id, &e->id))
 		return false;
 	return e->id != K2K_TENANT_UNSPECIFIED ||
 	       bad(s, "id 0 means 'no tenant'; ids are 1 to 18446744073709551615");
 }
 
-static bool take_rate(struct source *s, const char *key, uint64_t *rate, uint32_t *period)
+/* fleet: null if it can't be one of all hosts together. */
+static bool take_rate(struct source *s, const char *key, uint32_t *fleet, uint64_t *rate,
+                      uint32_t *period)
 {
 	struct units_fault fault;
+	char left[FLEET_TEXT];
+	bool over;
 
-	return is_scalar(s, key) && (!units_parse_rate(scalar(s), rate, period, &fault) ||
-	                             bad_scalar(s, key, &fault, RATE_FORM));
+	if (!source_is_scalar(s, key))
+		return false;
+	if (!fleet_cut(source_scalar(s), fleet && s->ctl->fleet, left, &over, &fault) ||
+	    units_parse_rate(over ? left : source_scalar(s), rate, period, &fault))
+		return source_bad_scalar(s, key, &fault, RATE_FORM);
+	if (over)
+		*fleet |= FLEET_RATE;
+	return true;
 }
 
 static bool take_policy(struct source *s, uint32_t *policy)
 {
-	if (!is_scalar(s, "policy"))
+	if (!source_is_scalar(s, "policy"))
 		return false;
-	*policy = !strcmp(scalar(s), "bucket") ? K2K_RATE_BUCKET : K2K_RATE_WINDOW;
-	return *policy == K2K_RATE_BUCKET || !strcmp(scalar(s), "window") ||
-	       bad(s, "policy '%.60s': must be window or bucket", scalar(s));
+	*policy = !strcmp(source_scalar(s), "bucket") ? K2K_RATE_BUCKET : K2K_RATE_WINDOW;
+	return *policy == K2K_RATE_BUCKET || !strcmp(source_scalar(s), "window") ||
+	       bad(s, "policy '%.60s': must be window or bucket", source_scalar(s));
 }
 
 /* A bucket has a burst, and a window none; only a window of a second is a share. */
@@ -452,17 +276,18 @@ static bool complete_rate(struct source *s, struct entry *e, uint32_t seen,
 	if (!(seen & 1u << KEY_RATE))
 		e->rate.number = preset->max_messages_per_sec;
 	if (burst && policy && e->rate.policy == K2K_RATE_WINDOW)
-		return bad_at(s, e->line, e->column,
-		              "tenant %" PRIu64 ": burst is of a bucket, not of a window", e->id);
+		return source_bad_at(s, e->line, e->column,
+		                     "tenant %" PRIu64 ": burst is of a bucket, not of a window",
+		                     e->id);
 	if (!burst && e->rate.policy == K2K_RATE_BUCKET)
-		return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": a bucket needs a burst",
-		              e->id);
+		return source_bad_at(s, e->line, e->column,
+		                     "tenant %" PRIu64 ": a bucket needs a burst", e->id);
 	if (burst)
 		e->rate.policy = K2K_RATE_BUCKET;
 	if (e->rate.shared &&
 	    (burst || e->rate.period != K2K_PERIOD_SECOND || e->alone_period != K2K_PERIOD_SECOND))
-		return bad_at(s, e->line, e->column,
-		              "tenant %" PRIu64 ": alone is of a window of a second", e->id);
+		return source_bad_at(s, e->line, e->column,
+		                     "tenant %" PRIu64 ": alone is of a window of a second", e->id);
 	return true;
 }
 
@@ -473,28 +298,31 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	switch (key) {
 	case KEY_ID: return take_id(s, e);
 	case KEY_PRESET: return take_preset(s, preset);
-	case KEY_RATE: return take_rate(s, "rate", &e->rate.number, &e->rate.period);
+	case KEY_RATE: return take_rate(s, "rate", &e->fleet, &e->rate.number, &e->rate.period);
 	case KEY_ALONE:
 		e->rate.shared = true;
-		return take_rate(s, "alone", &e->rate.alone, &e->alone_period);
-	case KEY_BURST: return take_u64(s, "burst", &a_number, &e->rate.burst);
+		return take_rate(s, "alone", NULL, &e->rate.alone, &e->alone_period);
+	case KEY_BURST: return source_take_u64(s, "burst", &a_number, &e->rate.burst);
 	case KEY_POLICY: return take_policy(s, &e->rate.policy);
 	case KEY_ALERTS:
-		return is_scalar(s, "alerts") &&
-		       (thresholds_parse(e->alerts, scalar(s)) ||
-		        bad(s, "alerts '%.60s': must be %s", scalar(s), THRESHOLDS_FORM));
-	case KEY_KERNELS: return take_kernels(s, &e->kernels);
-	case KEY_GPU_MEMORY: return take_u64(s, "gpu_memory", &a_size, &e->gpu_memory_bytes);
+		return source_is_scalar(s, "alerts") &&
+		       (thresholds_parse(e->alerts, source_scalar(s)) ||
+		        bad(s, "alerts '%.60s': must be %s", source_scalar(s), THRESHOLDS_FORM));
+	case KEY_KERNELS: return take_kernels(s, &e->fleet, &e->kernels);
+	case KEY_GPU_MEMORY:
+		return take_limit(s, "gpu_memory", &a_size, FLEET_GPU_MEMORY, &e->fleet,
+		                  &e->gpu_memory_bytes);
 	case KEY_BUDGETS:
 		if (!take_engagements(s, "budgets", take_budget, &d->budgets, &e->first_budget,
 		                      &e->budget_count))
 			return false;
 		budgets_drop_unlimited(&d->budgets, e->first_budget, &e->budget_count);
 		return true;
-	case KEY_GENERATION: return take_u64(s, "generation", &a_number, &e->generation);
+	case KEY_GENERATION: return source_take_u64(s, "generation", &a_number, &e->generation);
 	case KEY_REGISTERED_AT:
-		return take_u64(s, "registered_at_ns", &a_number, &e->registered_at_ns);
-	case KEY_ADMITTED: return take_u64(s, "admitted_total", &a_number, &e->admitted_total);
+		return source_take_u64(s, "registered_at_ns", &a_number, &e->registered_at_ns);
+	case KEY_ADMITTED:
+		return source_take_u64(s, "admitted_total", &a_number, &e->admitted_total);
 	case KEY_REJECTED: return take_rejected(s, "rejected_total", &e->rejected_total);
 	case KEY_NAME: return take_tenant_name(s, e->name);
 	case KEY_SHADOW: return take_bool(s, "shadow", &e->shadow);
@@ -502,10 +330,10 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 	case KEY_SHADOW_REJECTED:
 		return take_rejected(s, "shadow_rejected_total", &e->shadow_rejected_total);
 	case KEY_SUSPENDED_REJECTED:
-		return take_u64(s, "suspended_rejected_total", &a_number,
-		                &e->suspended_rejected_total);
+		return source_take_u64(s, "suspended_rejected_total", &a_number,
+		                       &e->suspended_rejected_total);
 	case KEY_UNATTRIBUTED:
-		return take_u64(s, "unattributed_ns", &a_number, &e->unattributed_ns);
+		return source_take_u64(s, "unattributed_ns", &a_number, &e->unattributed_ns);
 	case KEY_GPU_NS:
 		return take_engagements(s, "gpu_ns", take_cost, &d->costs, &e->first_cost,
 		                        &e->cost_count);
@@ -524,16 +352,16 @@ static bool take_value(struct source *s, enum key key, struct entry *e, struct k
 static bool is_complete(struct source *s, const struct entry *e, uint32_t seen, size_t count)
 {
 	if (!(seen & 1u << KEY_ID))
-		return bad_at(s, e->line, e->column, "this tenant has no id");
+		return source_bad_at(s, e->line, e->column, "this tenant has no id");
 	/* a saved tenant has every key of version 0.1: presets do not apply */
 	for (size_t i = 0; s->kind == DOCUMENT_SAVED && i < count; i++)
 		if (i != KEY_PRESET && (i < KEY_NAME || i > KEY_ALONE) && i < KEY_SUSPENDED &&
 		    !(seen & 1u << i))
-			return bad_at(s, e->line, e->column, "tenant %" PRIu64 ": has no %s", e->id,
-			              entry_keys[i]);
+			return source_bad_at(s, e->line, e->column, "tenant %" PRIu64 ": has no %s",
+			                     e->id, entry_keys[i]);
 	if (s->kind == DOCUMENT_SAVED && !e->generation)
-		return bad_at(s, e->line, e->column,
-		              "tenant %" PRIu64 ": generation 0 is never used", e->id);
+		return source_bad_at(s, e->line, e->column,
+		                     "tenant %" PRIu64 ": generation 0 is never used", e->id);
 	return true;
 }
 
@@ -556,17 +384,18 @@ static bool take_entry(struct source *s)
 		           .line = s->event.start_mark.line + 1,
 		           .column = s->event.start_mark.column + 1 };
 	uint32_t seen = 0;
+	const char *why;
 	int key;
 
-	if (!is_mapping(s, "a tenant", "{id: 42, rate: 5k/s}"))
-		return skip_value(s,
-		                  s->event.type == YAML_SEQUENCE_START_EVENT ? depth - 1 : depth);
-	while ((key = take_key(s, "a tenant", entry_keys, count, &seen)) != (int)count) {
+	if (!source_is_mapping(s, "a tenant", "{id: 42, rate: 5k/s}"))
+		return source_skip_value(s, s->event.type == YAML_SEQUENCE_START_EVENT ? depth - 1
+		                                                                       : depth);
+	while ((key = source_take_key(s, "a tenant", entry_keys, count, &seen)) != (int)count) {
 		if (key < 0) {
-			if (!skip_next_value(s, depth))
+			if (!source_skip_next_value(s, depth))
 				return false;
-		} else if (!next(s) || !take_value(s, (enum key)key, &e, &preset)) {
-			if (!skip_value(s, depth))
+		} else if (!source_next(s) || !take_value(s, (enum key)key, &e, &preset)) {
+			if (!source_skip_value(s, depth))
 				return false;
 		}
 	}
@@ -577,6 +406,13 @@ static bool take_entry(struct source *s)
 		e.kernels = preset.max_concurrent_kernels;
 	if (!(seen & 1u << KEY_GPU_MEMORY))
 		e.gpu_memory_bytes = preset.max_gpu_memory_bytes;
+	why = fleet_fault(&e, s->ctl->fleet);
+	if (why) {
+		source_bad_at(s, e.line, e.column, "tenant %" PRIu64 ": %s", e.id, why);
+		return !s->fatal;
+	}
+	e.rate.fleet = e.fleet & FLEET_RATE;
+	e.rate.shared = e.rate.shared || e.rate.fleet;
 	add_entry(s->document, &e);
 	progress_step(&s->progress, s->parser.mark.index);
 	return true;
@@ -589,8 +425,8 @@ static bool take_tenants(struct source *s)
 	if (s->event.type != YAML_SEQUENCE_START_EVENT)
 		return bad(s, "tenants: must be a list; [] is empty");
 	for (;;) {
-		if (!next(s)) {
-			if (!skip_value(s, depth))
+		if (!source_next(s)) {
+			if (!source_skip_value(s, depth))
 				return false;
 			continue;
 		}
@@ -605,9 +441,9 @@ static bool take_tenants(struct source *s)
 
 static bool take_exactly(struct source *s, const char *what, const char *text)
 {
-	return is_scalar(s, what) &&
-	       (!strcmp(scalar(s), text) ||
-	        bad(s, "%s '%.60s': only %s is supported", what, scalar(s), text));
+	return source_is_scalar(s, what) &&
+	       (!strcmp(source_scalar(s), text) ||
+	        bad(s, "%s '%.60s': only %s is supported", what, source_scalar(s), text));
 }
 
 enum root_key {
@@ -639,11 +475,11 @@ static bool take_version(struct source *s)
 
 static bool take_name(struct source *s, const char *what, char *text, size_t room)
 {
-	if (!is_scalar(s, what))
+	if (!source_is_scalar(s, what))
 		return false;
-	if (strlen(scalar(s)) >= room)
+	if (strlen(source_scalar(s)) >= room)
 		return bad(s, "%s: too long", what);
-	printable_copy(text, room, scalar(s), SIZE_MAX);
+	printable_copy(text, room, source_scalar(s), SIZE_MAX);
 	return true;
 }
 
@@ -661,9 +497,10 @@ static bool take_root_value(struct source *s, enum root_key key)
 	case REGISTRY: return take_name(s, "registry", file->registry, sizeof(file->registry));
 	case UUID: return take_name(s, "uuid", file->uuid, sizeof(file->uuid));
 	case END: return (file->ended = take_exactly(s, "end", "true"));
-	case GENERATION: return take_u64(s, "generation", &a_number, &s->document->generation);
-	case SAVED_AT: return take_u64(s, "saved_at_ns", &a_number, &when);
-	default: return is_scalar(s, root_keys[key]);
+	case GENERATION:
+		return source_take_u64(s, "generation", &a_number, &s->document->generation);
+	case SAVED_AT: return source_take_u64(s, "saved_at_ns", &a_number, &when);
+	default: return source_is_scalar(s, root_keys[key]);
 	}
 }
 
@@ -677,15 +514,15 @@ static void take_root(struct source *s)
 		bad(s, "empty; a document without tenants is {version: 1, tenants: []}");
 		return;
 	}
-	if (!next(s) || !is_mapping(s, "a document", "{version: 1, tenants: []}"))
+	if (!source_next(s) || !source_is_mapping(s, "a document", "{version: 1, tenants: []}"))
 		return;
 	depth = s->depth;
-	while ((key = take_key(s, "a document", root_keys, count, &seen)) != (int)count) {
+	while ((key = source_take_key(s, "a document", root_keys, count, &seen)) != (int)count) {
 		if (key < 0) {
-			if (!skip_next_value(s, depth))
+			if (!source_skip_next_value(s, depth))
 				return;
-		} else if (!next(s) || !take_root_value(s, (enum root_key)key)) {
-			if (!skip_value(s, depth))
+		} else if (!source_next(s) || !take_root_value(s, (enum root_key)key)) {
+			if (!source_skip_value(s, depth))
 				return;
 		}
 	}
@@ -695,7 +532,7 @@ static void take_root(struct source *s)
 	if (s->kind == DOCUMENT_SAVED && !(seen & 1u << GENERATION))
 		bad(s, "'generation' is missing");
 	/* the end of the document and of the stream */
-	if (next(s) && next(s) && s->event.type != YAML_STREAM_END_EVENT)
+	if (source_next(s) && source_next(s) && s->event.type != YAML_STREAM_END_EVENT)
 		bad(s, "a second document; only one is supported");
 }
 
@@ -724,11 +561,11 @@ static void order_entries(struct source *s)
 
 		s->index = e->source;
 		if (e->id == first->id)
-			bad_at(s, e->line, e->column,
-			       "tenant %" PRIu64
-			       " is there twice: first in %s%sline %zu, column %zu",
-			       e->id, same ? "" : d->sources[first->source].name, same ? "" : ", ",
-			       first->line, first->column);
+			source_bad_at(s, e->line, e->column,
+			              "tenant %" PRIu64
+			              " is there twice: first in %s%sline %zu, column %zu",
+			              e->id, same ? "" : d->sources[first->source].name,
+			              same ? "" : ", ", first->line, first->column);
 	}
 }
 
@@ -741,7 +578,7 @@ static void parse(struct source *s, const char *data, size_t length)
 	s->skipping = s->fatal = false;
 	progress_begin(&s->progress, s->ctl, "reading", length);
 	/* the start of the stream and of the document */
-	if (next(s) && next(s))
+	if (source_next(s) && source_next(s))
 		take_root(s);
 	progress_end(&s->progress);
 	if (s->has_event)

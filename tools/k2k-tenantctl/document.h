@@ -47,6 +47,7 @@ struct entry {
 	uint32_t alone_period; /* of the number of `alone`; must be a second */
 	uint64_t gpu_memory_bytes;
 	uint32_t kernels;
+	uint32_t fleet;                     /* of all hosts together: FLEET_... */
 	char name[K2K_TENANT_NAME_MAX + 1]; /* "": none */
 	bool shadow;
 	uint8_t alerts[K2K_ALERTS_MAX];
@@ -122,6 +123,14 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
  */
 void periods_print(FILE *out, const struct k2k_budget_info *budget,
                    const struct k2k_budget_use *closed, size_t count);
+#define FLEET_TEXT 96
+/*
+ * Cuts "/fleet" off the text, which is allowed if `fleet`; then *over is true. False after a fault.
+ */
+bool fleet_cut(const char *text, bool fleet, char left[FLEET_TEXT], bool *over,
+               struct units_fault *fault);
+/* What is wrong with the limits over the fleet; null: nothing. `fleet`: it is in their document. */
+const char *fleet_fault(const struct entry *entry, bool fleet);
 /*
  * A budget's amount and renewal. `fleet`: it may be one over the fleet, "10h/fleet", whose renewal
  * is UNITS_FLEET.

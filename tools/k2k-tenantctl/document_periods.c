@@ -8,24 +8,56 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool fleet_cut(const char *text, bool fleet, char left[FLEET_TEXT], bool *over,
+               struct units_fault *fault)
+{
+	const char *slash = strrchr(text, '/');
+	size_t length = slash ? (size_t)(slash - text) : 0;
+
+	*over = slash && !strcmp(slash, "/fleet");
+	if (*over && !fleet) {
+		*fault = (struct units_fault){
+			length + 2, "only documents of k2k-fleetctl have limits over a fleet"
+		};
+		return false;
+	}
+	if (*over && length >= FLEET_TEXT) {
+		*fault = (struct units_fault){ FLEET_TEXT, "the text is too long" };
+		return false;
+	}
+	if (*over)
+		snprintf(left, FLEET_TEXT, "%.*s", (int)length, text);
+	return true;
+}
+
+const char *fleet_fault(const struct entry *e, bool fleet)
+{
+	if (fleet && e->rate.shared && !(e->fleet & FLEET_RATE))
+		return "alone is of a rate over a fleet, like 5k/s/fleet";
+	if (e->fleet & FLEET_RATE &&
+	    (e->rate.policy != K2K_RATE_WINDOW || e->rate.period != K2K_PERIOD_SECOND))
+		return "a rate over a fleet counts in each second, and is no bucket";
+	if ((e->fleet & FLEET_RATE && e->rate.number == K2K_UNLIMITED) ||
+	    (e->fleet & FLEET_KERNELS && e->kernels == K2K_UNLIMITED_KERNELS) ||
+	    (e->fleet & FLEET_GPU_MEMORY && e->gpu_memory_bytes == K2K_UNLIMITED))
+		return "what is unlimited is no limit over a fleet";
+	return NULL;
+}
+
 int budget_parse(const char *text, bool fleet, struct engagement_ns *budget,
                  struct units_fault *fault)
 {
-	const char *slash = strchr(text, '/');
-	char amount[UNITS_TEXT * 2];
+	char amount[FLEET_TEXT];
+	bool over;
 
-	if (!slash || strcmp(slash, "/fleet") != 0)
-		return units_parse_renewing(text, &budget->ns, &budget->renewal, fault);
-	*fault = (struct units_fault){ (size_t)(slash - text) + 2,
-		                       "only documents of k2k-fleetctl have budgets over a fleet" };
-	if (!fleet)
+	if (!fleet_cut(text, fleet, amount, &over, fault))
 		return -1;
-	/* no duration is so long: enough of it is left to be refused */
-	snprintf(amount, sizeof(amount), "%.*s", (int)(slash - text), text);
+	if (!over)
+		return units_parse_renewing(text, &budget->ns, &budget->renewal, fault);
 	if (units_parse_duration(amount, &budget->ns, fault))
 		return -1;
 	budget->renewal = UNITS_FLEET;
-	*fault = (struct units_fault){ (size_t)(slash - text) + 1,
+	*fault = (struct units_fault){ strlen(amount) + 1,
 		                       "what is unlimited is no budget over a fleet" };
 	return budget->ns == UINT64_MAX ? -1 : 0;
 }

@@ -13,6 +13,11 @@ static void write_text(FILE *out, bool json, const char *key, const char *text)
 	fprintf(out, json ? ", \"%s\": \"%s\"" : ", %s: %s", key, text);
 }
 
+static void write_limit(FILE *out, bool json, const char *key, const char *text, bool fleet)
+{
+	fprintf(out, json ? ", \"%s\": \"%s%s\"" : ", %s: %s%s", key, text, fleet ? "/fleet" : "");
+}
+
 /* In double quotes, which YAML and JSON read alike. */
 static void write_name(FILE *out, bool json, const char *name)
 {
@@ -35,10 +40,11 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
 	fprintf(out, json ? "{\"id\": \"%" PRIu64 "\"" : "{id: %" PRIu64, i->id);
 	if (i->name[0])
 		write_name(out, json, i->name);
-	write_text(out, json, "rate",
-	           i->max_messages_per_sec == K2K_UNLIMITED
-	                   ? "unlimited"
-	                   : units_print_rate(text, i->max_messages_per_sec, i->rate_period));
+	write_limit(out, json, "rate",
+	            i->max_messages_per_sec == K2K_UNLIMITED
+	                    ? "unlimited"
+	                    : units_print_rate(text, i->max_messages_per_sec, i->rate_period),
+	            t->fleet & FLEET_RATE);
 	if (i->rate_policy == K2K_RATE_BUCKET)
 		fprintf(out,
 		        json ? ", \"burst\": \"%" PRIu64 "\", \"policy\": \"bucket\""
@@ -51,13 +57,19 @@ void document_write_limits(FILE *out, bool json, const struct tenants *tenants,
 		                   : units_print_rate(text, i->rate_alone, K2K_PERIOD_SECOND));
 	if (i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS)
 		write_text(out, json, "kernels", "unlimited");
+	else if (t->fleet & FLEET_KERNELS)
+		fprintf(out,
+		        json ? ", \"kernels\": \"%" PRIu32 "/fleet\""
+		             : ", kernels: %" PRIu32 "/fleet",
+		        i->max_concurrent_kernels);
 	else
 		fprintf(out, json ? ", \"kernels\": %" PRIu32 : ", kernels: %" PRIu32,
 		        i->max_concurrent_kernels);
-	write_text(out, json, "gpu_memory",
-	           i->max_gpu_memory_bytes == K2K_UNLIMITED
-	                   ? "unlimited"
-	                   : units_print_size(text, i->max_gpu_memory_bytes));
+	write_limit(out, json, "gpu_memory",
+	            i->max_gpu_memory_bytes == K2K_UNLIMITED
+	                    ? "unlimited"
+	                    : units_print_size(text, i->max_gpu_memory_bytes),
+	            t->fleet & FLEET_GPU_MEMORY);
 	if (i->shadow)
 		fputs(json ? ", \"shadow\": true" : ", shadow: true", out);
 	if (i->alerts[0])

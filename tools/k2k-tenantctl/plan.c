@@ -18,6 +18,7 @@ static struct limits limits_of_entry(const struct document *d, const struct entr
 		.rate = e->rate,
 		.kernels = e->kernels == K2K_UNLIMITED_KERNELS ? UINT64_MAX : e->kernels,
 		.gpu_memory_bytes = e->gpu_memory_bytes,
+		.fleet = e->fleet,
 		.name = e->name[0] ? e->name : NULL,
 		.shadow = e->shadow,
 		.alerts = thresholds_pack(e->alerts),

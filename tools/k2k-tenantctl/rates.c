@@ -14,14 +14,24 @@ _Static_assert(UNITS_PER_SECOND == (int)K2K_PERIOD_SECOND &&
 
 struct rate rate_of_tenant(const struct k2k_tenant_info *info)
 {
-	return (struct rate){ info->max_messages_per_sec, info->burst,      info->rate_period,
-		              info->rate_policy,          info->rate_alone, info->rate_shared };
+	return (struct rate){ info->max_messages_per_sec,
+		              info->burst,
+		              info->rate_period,
+		              info->rate_policy,
+		              info->rate_alone,
+		              info->rate_shared,
+		              false };
 }
 
 struct rate rate_of_quota(const struct k2k_quota *quota)
 {
-	return (struct rate){ quota->max_messages_per_sec, quota->burst,      quota->rate_period,
-		              quota->rate_policy,          quota->rate_alone, quota->rate_shared };
+	return (struct rate){ quota->max_messages_per_sec,
+		              quota->burst,
+		              quota->rate_period,
+		              quota->rate_policy,
+		              quota->rate_alone,
+		              quota->rate_shared,
+		              false };
 }
 
 void rate_into_quota(struct rate rate, struct k2k_quota *quota)
@@ -44,7 +54,8 @@ bool rate_same(const struct rate *a, const struct rate *b)
 	if (is_unlimited(a) || is_unlimited(b))
 		return is_unlimited(a) && is_unlimited(b);
 	return a->number == b->number && a->burst == b->burst && a->period == b->period &&
-	       a->policy == b->policy && a->shared == b->shared && a->alone == b->alone;
+	       a->policy == b->policy && a->shared == b->shared && a->alone == b->alone &&
+	       a->fleet == b->fleet;
 }
 
 bool rate_is_plain(const struct rate *rate)
@@ -69,7 +80,7 @@ const char *rate_print(char text[RATE_TEXT], const struct rate *rate)
 	const char *number = number_of(buffer, rate->number, rate->period);
 
 	if (rate->shared)
-		snprintf(text, RATE_TEXT, "%s, alone %s", number,
+		snprintf(text, RATE_TEXT, "%s%s, alone %s", number, rate->fleet ? "/fleet" : "",
 		         number_of(alone, rate->alone, rate->period));
 	else if (rate->policy == K2K_RATE_BUCKET)
 		snprintf(text, RATE_TEXT, "%s with a burst of %" PRIu64, number, rate->burst);

@@ -13,6 +13,7 @@ struct rate {
 	uint32_t period, policy; /* enum k2k_rate_period, enum k2k_rate_policy */
 	uint64_t alone;          /* of a share: messages a second while no shares hold; else 0 */
 	bool shared;
+	bool fleet; /* in definitions of a fleet: it is one for all hosts */
 };
 
 struct rate rate_of_tenant(const struct k2k_tenant_info *info);

@@ -29,12 +29,16 @@ struct limits limits_of_tenant(const struct tenants *tenants, const struct tenan
 {
 	const struct k2k_tenant_info *i = &t->info;
 
+	struct rate rate = rate_of_tenant(i);
+
+	rate.fleet = t->fleet & FLEET_RATE;
 	return (struct limits){
-		.rate = rate_of_tenant(i),
+		.rate = rate,
 		.kernels = i->max_concurrent_kernels == K2K_UNLIMITED_KERNELS
 		                   ? UINT64_MAX
 		                   : i->max_concurrent_kernels,
 		.gpu_memory_bytes = i->max_gpu_memory_bytes,
+		.fleet = t->fleet,
 		.name = i->name[0] ? i->name : NULL,
 		.shadow = i->shadow,
 		.suspended = i->suspended,
@@ -44,13 +48,20 @@ struct limits limits_of_tenant(const struct tenants *tenants, const struct tenan
 	};
 }
 
-static void add(struct limit_changes *c, enum limit limit, uint64_t engagement, uint64_t before,
-                uint64_t after)
+/* Kernels or GPU memory, in a list without budgets. `bit`: FLEET_... */
+static void add(struct limit_changes *c, enum limit limit, const struct limits *before,
+                const struct limits *after, uint32_t bit)
 {
-	if (before != after || c->is_new)
-		c->list[c->count++] = (struct limit_change){
-			.limit = limit, .engagement = engagement, .before = before, .after = after
-		};
+	bool was = before->fleet & bit, is = after->fleet & bit;
+	uint64_t from = limit == LIMIT_KERNELS ? before->kernels : before->gpu_memory_bytes;
+	uint64_t to = limit == LIMIT_KERNELS ? after->kernels : after->gpu_memory_bytes;
+
+	if (from != to || was != is || c->is_new)
+		c->list[c->count++] = (struct limit_change){ .limit = limit,
+			                                     .before = from,
+			                                     .after = to,
+			                                     .fleet_before = was,
+			                                     .fleet_after = is };
 }
 
 static void add_rate(struct limit_changes *c, const struct rate *before, const struct rate *after)
@@ -121,8 +132,8 @@ void limits_compare(const struct limits *before, const struct limits *after,
 	c->list = check_memory(calloc(7 + new->count + old->count, sizeof(*c->list)));
 	add_mode(c, before, after);
 	add_rate(c, &before->rate, &after->rate);
-	add(c, LIMIT_KERNELS, 0, before->kernels, after->kernels);
-	add(c, LIMIT_GPU_MEMORY, 0, before->gpu_memory_bytes, after->gpu_memory_bytes);
+	add(c, LIMIT_KERNELS, before, after, FLEET_KERNELS);
+	add(c, LIMIT_GPU_MEMORY, before, after, FLEET_GPU_MEMORY);
 	while (n < new->count || o < old->count) {
 		uint64_t newer = n < new->count ? number_at(new, n, new->engagement_at) : 0;
 		uint64_t older = o < old->count ? number_at(old, o, old->engagement_at) : 0;
@@ -201,6 +212,11 @@ static void print_rate(FILE *out, const struct limit_change *c, bool is_new)
 	fprintf(out, " %s", rate_print(after, &c->rate_after));
 }
 
+static const char *fleet_text(bool fleet)
+{
+	return fleet ? "/fleet" : "";
+}
+
 void limits_print(FILE *out, const struct limit_changes *changes)
 {
 	static const char *const names[] = {
@@ -224,11 +240,13 @@ void limits_print(FILE *out, const struct limit_changes *changes)
 		else
 			fputs(names[c->limit], out);
 		if (!changes->is_new)
-			fprintf(out, " %s ->",
+			fprintf(out, " %s%s ->",
 			        value_text(before, c->limit, c->before, c->name_before,
-			                   c->renewal_before));
-		fprintf(out, " %s",
-		        value_text(after, c->limit, c->after, c->name_after, c->renewal_after));
+			                   c->renewal_before),
+			        fleet_text(c->fleet_before));
+		fprintf(out, " %s%s",
+		        value_text(after, c->limit, c->after, c->name_after, c->renewal_after),
+		        fleet_text(c->fleet_after));
 	}
 }
 

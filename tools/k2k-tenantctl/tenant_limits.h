@@ -27,6 +27,7 @@ struct budget_list {
 struct limits {
 	struct rate rate;
 	uint64_t kernels, gpu_memory_bytes; /* UINT64_MAX: unlimited */
+	uint32_t fleet;                     /* FLEET_... */
 	const char *name;                   /* null: none */
 	bool shadow, suspended;
 	uint64_t alerts; /* thresholds_pack() */
@@ -54,6 +55,7 @@ struct limit_change {
 	enum limit limit;
 	uint64_t engagement, before, after;
 	struct rate rate_before, rate_after;
+	bool fleet_before, fleet_after;         /* it is one for all hosts */
 	const char *name_before, *name_after;   /* null: none */
 	uint32_t renewal_before, renewal_after; /* of a budget: enum k2k_budget_renewal */
 };

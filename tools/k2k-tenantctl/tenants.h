@@ -10,8 +10,12 @@
 
 #include "ctl.h"
 
+/* Limits that are one for all hosts of a fleet. */
+enum { FLEET_RATE = 1, FLEET_KERNELS = 2, FLEET_GPU_MEMORY = 4 };
+
 struct tenant {
 	struct k2k_tenant_info info;
+	uint32_t fleet;                     /* in definitions of a fleet: FLEET_... */
 	uint64_t gpu_ns_total, reserved_ns; /* of all engagements; they saturate */
 	int64_t corrected_ns;               /* the same */
 	size_t first_budget, budget_count;  /* in struct tenants' budgets */
