@@ -19,6 +19,9 @@
 #define k2k_batch_begin scale_batch_begin
 #define k2k_batch_end scale_batch_end
 #define k2k_budget_set_renewing scale_budget_set_renewing
+#define k2k_tenant_update scale_tenant_update
+#define k2k_shares_get scale_shares_get
+#define k2k_shares_hold scale_shares_hold
 
 /* statements.c */
 #define db_call scale_db_call

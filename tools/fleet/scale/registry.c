@@ -4,6 +4,7 @@
  * much as an agent looks at: ids, generations, rates, totals, GPU time, budgets
  */
 #include "scale.h"
+#include "common/clock.h"
 #include "k2k-fleetd/agent.h"
 #include "k2k-tenantctl/plan_names.h"
 
@@ -253,6 +254,28 @@ int k2k_budget_set_renewing(struct k2k_registry *reg, k2k_tenant_id id, uint64_t
 	if (!t)
 		return K2K_ENOTENANT;
 	t->budget_ns = budget_ns;
+	return 0;
+}
+
+/* No tenant has a limit over the fleet other than a budget, so there are no shares to change. */
+int k2k_tenant_update(struct k2k_registry *reg, k2k_tenant_id id, const struct k2k_quota *quota,
+                      uint32_t mask)
+{
+	(void)reg, (void)id, (void)quota, (void)mask;
+	return 0;
+}
+
+int k2k_shares_get(struct k2k_registry *reg, struct k2k_shares *shares)
+{
+	(void)reg;
+	shares->epoch = shares->until_ns = 0;
+	shares->now_ns = clock_monotonic_ns();
+	return 0;
+}
+
+int k2k_shares_hold(struct k2k_registry *reg, uint64_t epoch, uint64_t until_ns)
+{
+	(void)reg, (void)epoch, (void)until_ns;
 	return 0;
 }
 
