@@ -83,7 +83,7 @@ cli_pages_of_fleetctl_have_the_options_commands_and_exit_codes_of_its_help() {
 	text=$(page "$PAGES/tools/man1/k2k-fleetctl.1")
 	same "$(spelled_options <<<"$help")" "$(section OPTIONS <<<"$text" | spelled_options)" "options, help (<) and page (>)"
 	same "$(sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' <<<"$help" | sort)" \
-		"$(section COMMANDS <<<"$text" | grep -oE '^ {7}[a-z].*' | sed -E 's/, / /g' | grep -oE '\b(init|apply|diff|export|list|hosts|problems|join|usage|budgets|forget|completion|help|version)\b' | sort -u)" "commands"
+		"$(section COMMANDS <<<"$text" | grep -oE '^ {7}[a-z].*' | sed -E 's/, / /g' | grep -oE '\b(init|apply|diff|export|list|hosts|problems|join|usage|budgets|shares|forget|completion|help|version)\b' | sort -u)" "commands"
 	same "$(tr '\n' ' ' <<<"$help" | sed 's/.*Exit codes: //' | grep -oE '(^|, ?)[0-9]+ ' | tr -dc '0-9\n')" \
 		"$(section 'EXIT STATUS' <<<"$text" | grep -oE '^ +[0-9]+$' | tr -d ' ')" "exit codes"
 }

@@ -249,9 +249,9 @@ cli_list_is_sorted_and_keeps_64_bits() {
 	one_object
 	json '[.tenants[].id]|join(" ")' "2 40 300 18446744073709551615"
 	json '.tenants[0]|keys|join(" ")' "generation id name quota registered_at_ns suspended usage"
-	json '.tenants[0].quota|keys|join(" ")' "alerts budgets burst gpu_memory_bytes kernels rate rate_per_sec rate_period rate_policy shadow"
+	json '.tenants[0].quota|keys|join(" ")' "alerts budgets burst gpu_memory_bytes kernels rate rate_alone rate_per_sec rate_period rate_policy shadow"
 	json '.tenants[0].usage|keys|join(" ")' \
-		"admitted_total alerted_percent corrected_ns gpu_memory_bytes gpu_ns_total kernels messages_this_second rejected_total reserved_ns shadow_rejected_total suspended_rejected_total unattributed_ns"
+		"admitted_total alerted_percent corrected_ns gpu_memory_bytes gpu_ns_total kernels messages_this_second rate_holds rejected_total reserved_ns shadow_rejected_total suspended_rejected_total unattributed_ns"
 	json '.tenants[0].usage.rejected_total|keys|join(" ")' "budget gpu_memory kernels rate"
 	json '.tenants[0].usage|[.admitted_total,.gpu_ns_total,.unattributed_ns,.messages_this_second,.gpu_memory_bytes]|map(type)|unique' '["string"]'
 	json '.tenants[0].usage.kernels|type' number
@@ -275,7 +275,7 @@ cli_a_listed_tenant_shows_nothing_of_the_one_before_it() {
 	one_object
 	local id list=$out
 	is "$(sed -n 4p <<<"$list" | sed -E 's/"(generation|registered_at_ns)":"[0-9]*"/"\1":"N"/g')" \
-		'{"id":"3","generation":"N","registered_at_ns":"N","quota":{"rate_per_sec":"5","kernels":0,"gpu_memory_bytes":"0","budgets":[{"engagement":"9","budget_ns":"1000000000","used_ns":"0","reserved_ns":"0","renewal":"never","period":"0","began_at_ns":null,"renews_at_ns":null,"corrected_ns":"0","alerted_percent":0}],"shadow":false,"rate":"5","rate_period":"second","rate_policy":"window","burst":null,"alerts":null},"usage":{"admitted_total":"0","rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"gpu_ns_total":"0","unattributed_ns":"0","reserved_ns":"0","messages_this_second":"0","kernels":0,"gpu_memory_bytes":"0","shadow_rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"suspended_rejected_total":"0","corrected_ns":"0","alerted_percent":{"rate":0,"kernels":0,"gpu_memory":0}},"name":null,"suspended":false},'
+		'{"id":"3","generation":"N","registered_at_ns":"N","quota":{"rate_per_sec":"5","kernels":0,"gpu_memory_bytes":"0","budgets":[{"engagement":"9","budget_ns":"1000000000","used_ns":"0","reserved_ns":"0","renewal":"never","period":"0","began_at_ns":null,"renews_at_ns":null,"corrected_ns":"0","alerted_percent":0}],"shadow":false,"rate":"5","rate_period":"second","rate_policy":"window","burst":null,"alerts":null,"rate_alone":null},"usage":{"admitted_total":"0","rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"gpu_ns_total":"0","unattributed_ns":"0","reserved_ns":"0","messages_this_second":"0","kernels":0,"gpu_memory_bytes":"0","shadow_rejected_total":{"rate":"0","budget":"0","kernels":"0","gpu_memory":"0"},"suspended_rejected_total":"0","corrected_ns":"0","alerted_percent":{"rate":0,"kernels":0,"gpu_memory":0},"rate_holds":null},"name":null,"suspended":false},'
 	for id in 1 2 3 4 5; do
 		ctl 0 show $id -J
 		is "$(sed -n $((id + 1))p <<<"$list" | sed 's/,$//')" "$(sed -n 2p <<<"$out")"
@@ -322,14 +322,14 @@ cli_list_is_sorted_filtered_and_cut_to_columns_as_asked() {
 	has "$err" "no tenants"
 	# every column that completion offers exists
 	words=$("$TOOL" completion words -- list --sort '' | cut -f 1)
-	is "$(wc -l <<<"$words")" 31
+	is "$(wc -l <<<"$words")" 33
 	for word in $words; do
 		ctl 0 list --sort "$word" --columns "$word,id" -q
 		has "$("$TOOL" list --help | sed -n '/^Columns/,$p' | tr '\n.' '  ')" " $word "
 	done
 	ctl 2 list --sort rejectd
 	has "$err" "there are tenant, generation, "
-	has "$err" " and alerted; did you mean 'rejected'?"
+	has "$err" "alerted, alone and holds; did you mean 'rejected'?"
 	ctl 2 list --columns id,,rate
 	ctl 2 list --columns ""
 	ctl 2 list --filter 'rejected'

@@ -108,6 +108,25 @@ cli_fleet_stopped_agent_that_reports_counts_nothing_twice() {
 	is "$(sql "select count(*) from k2k_fleet.discrepancy")" 0
 }
 
+# The database carries out a greeting after the agent has given it up and greeted anew.
+cli_fleet_stopped_greeting_that_comes_late_ends_no_agent() {
+	local backend before
+	fleet; host 1
+	hold "lock table k2k_fleet.host"
+	agent 1 --timeout 1s
+	until_true 60 waits_in hello
+	backend=$(sql "select pid from pg_stat_activity where usename = 'a1' and wait_event_type = 'Lock' order by backend_start limit 1")
+	kill -STOP "$backend"
+	let_go
+	until_true 60 says 1 "connected to the fleet"
+	before=$(epoch)
+	kill -CONT "$backend"
+	until_true 60 eval "((\$(epoch) == $before + 2))"
+	apply '{id: 42, rate: 9k/s}'
+	until_true 60 has_rate 1 42 9000
+	kill -0 "${agent_pid[1]}" || fail "the agent has ended: $(<"$DIR/agent1.err")"
+}
+
 is_suspended() { [[ $("$TOOL" -r "$(registry 1)" show "$1" -J 2>/dev/null | jq -r '.tenants[0].suspended') == true ]]; }
 # h1's agent has its answer, and waits for the writer's lock of the registry
 waits_for_writer() {

@@ -119,7 +119,7 @@ cli_prometheus_alerts_fire_where_they_have_to() {
 cli_prometheus_names_are_those_of_the_metrics() {
 	init
 	ctl 0 register 42 --name vision-team --rate 30/min --burst 3 --budget 7=1h/day --alert 50% -q
-	ctl 0 register 43 -q
+	ctl 0 register 43 --alone 10/s -q
 	attach
 	say K2K_OK track 42 7 1800000000000
 	"$K2K_AUDITD" --stdout >/dev/null 2>&1 &

@@ -191,6 +191,10 @@ static void put_tenant(FILE *out, const struct snapshot_tenant *tenant,
 	json_put_count(alerted, "kernels", t->alerted_kernels);
 	json_put_count(alerted, "gpu_memory", t->alerted_gpu_memory);
 	json_put(usage, "alerted_percent", alerted);
+	if (t->rate_shared)
+		json_put_bool(usage, "rate_holds", t->rate_holds != 0);
+	else
+		json_put(usage, "rate_holds", NULL);
 	json_put(m, "usage", usage);
 	json_write(out, m);
 }

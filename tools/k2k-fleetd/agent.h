@@ -120,6 +120,8 @@ struct agent {
 	uint64_t have, applied;   /* versions */
 	bool greeted_anew;        /* all definitions are to be fetched */
 	bool replaced;            /* another agent speaks for this host */
+	/* that were not answered: the database may carry them out after later ones */
+	unsigned lost_greetings;
 
 	struct definition *definitions; /* by tenant */
 	size_t definition_count;

@@ -20,8 +20,13 @@ static int trouble(struct agent *a)
 {
 	say(a, "database: %s", a->db.message);
 	a->counts.database_errors++;
-	if (a->epoch && !strcmp(a->db.sqlstate, "K2F02"))
-		a->replaced = true;
+	if (a->epoch && !strcmp(a->db.sqlstate, "K2F02")) {
+		a->replaced = !a->lost_greetings;
+		if (a->lost_greetings) { /* it may have been one of its own */
+			a->lost_greetings--;
+			link_close(a);
+		}
+	}
 	if (!strcmp(a->db.sqlstate, "K2F05"))
 		link_close(a); /* it greets anew */
 	return a->db.code;
@@ -108,8 +113,10 @@ static int greet(struct agent *a)
 	result = db_call(&a->db, "select epoch from k2k_fleet.hello($1, $2, $3, $4, $5)", 5,
 	                 (const char *[]){ a->host, a->info.uuid, boot, a->ctl.registry,
 	                                   number(known, shares.epoch) });
-	if (!result)
+	if (!result) {
+		a->lost_greetings += !a->db.sqlstate[0];
 		return trouble(a);
+	}
 	a->epoch = db_u64(result, 0, 0);
 	PQclear(result);
 	/* it may be another database, or an older one: all is reported and read anew */
