@@ -307,7 +307,8 @@ static void change_limits(struct k2k_change *change, struct k2k_limits *limits)
 	if (limits->rate != old.rate || limits->burst != old.burst || limits->alone != old.alone ||
 	    (limits->mode ^ old.mode) & modes_of(K2K_UPDATE_RATE))
 		change->changed |= K2K_UPDATE_RATE;
-	change->lowered = limits->rate < old.rate || limits->alone < old.alone ||
+	change->lowered = limits->rate < old.rate || limits->burst < old.burst ||
+	                  limits->alone < old.alone || (limits->mode ^ old.mode) & K2K_MODE_RATE ||
 	                  limits->gpu_memory_bytes < old.gpu_memory_bytes ||
 	                  limits->kernels < old.kernels;
 	if (limits->gpu_memory_bytes != old.gpu_memory_bytes)

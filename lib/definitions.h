@@ -40,7 +40,7 @@ struct k2k_change {
 	uint32_t slot;
 	uint64_t generation;
 	uint32_t changed;    /* K2K_UPDATE_...: what differs from before */
-	bool lowered;        /* a rate, kernels or GPU memory */
+	bool lowered;        /* a rate, or it is of another kind; kernels or GPU memory */
 	bool undo;           /* something was stored: if the attempt fails, recovery undoes it */
 	const char *full;    /* with K2K_CHANGE_WAIT: the table that has no room */
 	uint64_t wait_token; /* with K2K_CHANGE_WAIT */

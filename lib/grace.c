@@ -25,21 +25,15 @@ static void wake(const struct k2k_map *map)
 	syscall(SYS_futex, &map->defs->grace_wake, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-void k2k_grace_wake(const struct k2k_map *map)
-{
-	/* relaxed, both: only a wake; a helper that misses it reads the token within a second */
-	k2k_store_relaxed(&map->defs->grace_wake,
-	                  (uint32_t)k2k_load_relaxed(&map->defs->grace_token));
-	wake(map);
-}
-
 void k2k_grace_publish(const struct k2k_map *map, uint64_t token)
 {
 	K2K_DELAY(unlinked);
 	/* publish[grace-token]: every unlink stamped with it */
 	k2k_store_release(&map->defs->grace_token, token);
 	K2K_DELAY(published);
-	k2k_grace_wake(map);
+	/* relaxed: only a wake; a helper that misses it reads the token within a second */
+	k2k_store_relaxed(&map->defs->grace_wake, (uint32_t)token);
+	wake(map);
 	/*
 	 * fence[grace-writer] with fence[grace-attach]: the slots are read after the unlinks.
 	 * Without it we could miss the attach of a broker that still reads the old link.

@@ -71,11 +71,12 @@ static inline bool k2k_grace_is_still(const struct k2k_map *map, uint64_t token)
 	return k2k_load_relaxed(&map->defs->grace_token) == token;
 }
 
-/* Called by the writer: the token that stamps what it retires now, and the token's publication. */
+/*
+ * Called by the writer: the token that stamps what it retires now, and the token's publication. If
+ * the writer is killed before it has woken the brokers, recovery publishes another token.
+ */
 uint64_t k2k_grace_next(const struct k2k_map *map);
 void k2k_grace_publish(const struct k2k_map *map, uint64_t token);
-/* The last step of a publication. Recovery repeats it for a writer that was killed before it. */
-void k2k_grace_wake(const struct k2k_map *map);
 
 /* ---- the helper thread of a broker: acknowledges tokens -------------------- */
 

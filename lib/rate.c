@@ -23,26 +23,24 @@ int k2k_rate_open(void)
 
 /* ---- the look ------------------------------------------------------------------------ */
 
-static void read_set(const struct k2k_map *map, uint32_t slot, uint64_t version,
-                     struct k2k_terms *terms)
+static void read_set(const struct k2k_shm_tenant *tenant, uint64_t version, struct k2k_terms *terms)
 {
-	const struct k2k_shm_tenant *tenant = &map->tenants[slot];
-	/* relaxed, all: between two looks at the word that says which set is whole */
+	/* relaxed, both: between two looks at the word that says which set is whole */
 	uint64_t burst = k2k_load_relaxed(&tenant->burst[version & 1]);
 
 	terms->version = version;
 	terms->rate = k2k_load_relaxed(&tenant->rate[version & 1]);
 	terms->burst = K2K_BURST(burst);
 	terms->mode = K2K_BURST_MODE(burst);
-	terms->alone = k2k_load_relaxed(&map->tenants_cold[slot].alone[version & 1]);
 }
 
-/* Of a share, the limit that is in force now. */
-static void take_share(const struct k2k_map *map, const struct k2k_clock *clock,
+/* Of a share, takes the limit that is in force now. */
+static void take_share(const struct k2k_map *map, uint32_t slot, const struct k2k_clock *clock,
                        struct k2k_terms *terms)
 {
 	if (k2k_unlikely(terms->mode & K2K_MODE_SHARED) && !k2k_rate_shares_hold(map, clock))
-		terms->rate = terms->alone;
+		/* relaxed: as in read_set() */
+		terms->rate = k2k_load_relaxed(&map->tenants_cold[slot].alone[terms->version & 1]);
 }
 
 /* False: something changed during the look. */
@@ -54,7 +52,7 @@ static bool try_view(const struct k2k_map *map, uint32_t slot, const struct k2k_
 	/* observe[tenant-select]: the set of limits that it selects */
 	uint64_t select = k2k_load_acquire(&tenant->select), version = K2K_SELECT_VERSION(select);
 
-	read_set(map, slot, version, &view->terms);
+	read_set(tenant, version, &view->terms);
 	if (!k2k_rate_try_look(cell, &view->found))
 		return false;
 	*state = K2K_HOT_COLD;
@@ -62,13 +60,13 @@ static bool try_view(const struct k2k_map *map, uint32_t slot, const struct k2k_
 		*state = k2k_hot_total(map, slot, &view->found.admitted);
 	view->open = *state != K2K_HOT_COLD;
 	view->now = k2k_clock_exact(clock);
-	take_share(map, clock, &view->terms);
+	take_share(map, slot, clock, &view->terms);
 	view->before.version = UNKNOWN;
 	if (k2k_rate_is_of(view->found.window, version)) {
 		view->before = view->terms;
 	} else if (version > 1 && k2k_rate_is_of(view->found.window, version - 1)) {
-		read_set(map, slot, version - 1, &view->before);
-		take_share(map, clock, &view->before);
+		read_set(tenant, version - 1, &view->before);
+		take_share(map, slot, clock, &view->before);
 	}
 	k2k_fence_acquire(); /* the copies come before the second looks */
 	/*

@@ -110,7 +110,6 @@ struct k2k_terms {
 	uint64_t version;
 	uint64_t rate;  /* in force */
 	uint64_t burst; /* of a bucket */
-	uint64_t alone; /* of a share: the limit while no shares hold */
 	uint32_t mode;  /* K2K_MODE_RATE */
 };
 

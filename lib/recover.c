@@ -15,7 +15,6 @@ struct recovery {
 	const struct k2k_map *map;
 	/* the next one, for what recovery unlinks; a record that has it already is completed */
 	uint64_t token;
-	bool stamped; /* some record is stamped with it, so it must be published */
 	struct k2k_mended *mended;
 };
 
@@ -64,7 +63,6 @@ static int recover_tenant(struct recovery *r, uint32_t slot)
 	case K2K_TENANT_RETIRED:
 		if (k2k_load_relaxed(&r->map->tenants_cold[slot].retired_token) != r->token)
 			return 0;
-		r->stamped = true;
 		r->mended->tenants++;
 		return k2k_tenant_unlink(r->map, slot);
 	case K2K_TENANT_SUSPENDED: break;
@@ -90,7 +88,6 @@ static void count_budget(struct recovery *r, uint32_t slot, const struct k2k_shm
 
 static int retire_budget(struct recovery *r, uint32_t index)
 {
-	r->stamped = true;
 	r->mended->budgets++;
 	return k2k_budget_retire(r->map, index, r->token);
 }
@@ -139,7 +136,6 @@ static int recover_budget(struct recovery *r, uint32_t index)
 	case K2K_ENTRY_RETIRED:
 		if (k2k_entry_above(word) != r->token)
 			return 0;
-		r->stamped = true;
 		r->mended->budgets++;
 		code = k2k_hash_unlink(&hash, index);
 		return code == K2K_HASH_ABSENT ? 0 : code;
@@ -212,7 +208,6 @@ static int recover_cost(struct recovery *r, const struct k2k_hash *hash, uint32_
 	           k2k_entry_above(word) != r->token) {
 		return 0;
 	}
-	r->stamped = true;
 	r->mended->engagements++;
 	code = k2k_hash_unlink(hash, index);
 	return code == K2K_HASH_ABSENT ? 0 : skip_damage(r, code);
@@ -471,13 +466,14 @@ static void recover_correction(const struct k2k_map *map)
 static int recover_all(struct recovery *r)
 {
 	struct k2k_hash ledger = k2k_ledger_hash(r->map);
+	bool stamped = false; /* the token is published anyway */
 	uint32_t ledger_high;
 	int code = 0;
 
 	for (uint32_t i = 0; !code && i < r->map->sizes.tenants; i++)
 		code = recover_tenant(r, i);
 	if (!code)
-		code = k2k_mend_live(r->reg, r->token, &r->stamped, r->mended);
+		code = k2k_mend_live(r->reg, r->token, &stamped, r->mended);
 	if (!code)
 		recover_correction(r->map);
 	ledger_high = k2k_pool_high(&ledger.pool);
@@ -487,10 +483,9 @@ static int recover_all(struct recovery *r)
 		code = recover_cost(r, &ledger, i);
 	k2k_pool_recount(&ledger.pool);
 	k2k_ledger_recount(r->map);
-	if (!code && r->stamped)
+	/* an update that was killed may have lowered a limit, and promises a grace period then */
+	if (!code)
 		k2k_grace_publish(r->map, r->token);
-	else if (!code)
-		k2k_grace_wake(r->map);
 	return code ? code : rebuild_lists(r->map);
 }
 
@@ -511,8 +506,7 @@ int k2k_recover_claims(struct k2k_registry *reg, struct k2k_mended *mended)
 int k2k_recover(struct k2k_registry *reg, struct k2k_mended *mended)
 {
 	struct k2k_mended own = { .verify = NULL };
-	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), false,
-		              mended ? mended : &own };
+	struct recovery r = { reg, &reg->map, k2k_grace_next(&reg->map), mended ? mended : &own };
 	int code;
 
 	k2k_assert_writer(&reg->writer);

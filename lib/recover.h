@@ -8,7 +8,9 @@
  *
  *   tenant BUILDING               undone: FREE, since it was never linked
  *   tenant LIVE, not linked       completed: linked
- *   anything stamped token + 1    completed: unlinked; then the token is published
+ *   anything stamped token + 1    completed: unlinked
+ *   an update in force            completed: token + 1 is published, also if nothing has that
+ *                                 stamp, since the update may have lowered a limit
  *   budget of another version     undone, or its end completed (budget.h)
  *   budget or cost of no tenant   unlinked and retired
  *   CLAIMED by a dead process     linked: LIVE; not linked: FREE

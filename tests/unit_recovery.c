@@ -235,6 +235,29 @@ TEST(an_update_killed_after_its_commit_happened)
 	fixture_close(&f);
 }
 
+/* Who waits for the calls that saw the higher limit must not take them for over. */
+TEST(a_grace_period_begins_for_an_update_that_was_killed_after_its_commit)
+{
+	struct k2k_limits limits = some_limits;
+	struct fixture f;
+	uint64_t token, word;
+	uint32_t slot;
+
+	fixture_open(&f);
+	assert_int_equal(k2k_tenant_register(f.admin, 5, NULL), 0);
+	begin(&f, K2K_OP_UPDATE);
+	assert_int_equal(k2k_tenant_find(&f.admin->map, 5, &slot, &word), 0);
+	k2k_tenant_prepare(&f.admin->map, slot, &limits);
+	k2k_tenant_flip(&f.admin->map, slot, 0);
+	die(&f);
+	token = f.admin->map.defs->grace_token;
+	assert_int_equal(k2k_tenant_register(f.admin, 1000, NULL), 0);
+	assert_int_equal(f.admin->map.defs->grace_token, token + 1);
+	assert_int_equal(k2k_tenant_register(f.admin, 1001, NULL), 0);
+	assert_int_equal(f.admin->map.defs->grace_token, token + 1);
+	fixture_close(&f);
+}
+
 /* An incarnation whose life byte nobody locks. */
 #define DEAD (K2K_LOCK_BYTE_LIFE_MIN + 12345)
 

@@ -31,51 +31,42 @@ static const char would_forget_sql[] =
 	"union all select tenant, null, run, amount, null, null, kind from k2k_fleet.share_state "
 	"where host = $1 and state <> 'forgotten' and amount > 0 order by 1, 7, 2, 3";
 
-/* A sum that no u64 can have becomes the highest one. */
-static void fill(const PGresult *r, int row, int columns, struct value *values)
+static void fill_budget(const struct ctl *ctl, const PGresult *r, int row, struct value *values)
 {
-	for (int c = 0; c < columns; c++)
-		values[c] = (struct value){ .text = PQgetvalue(r, row, c),
-			                    .number = db_u64(r, row, c) };
-}
-
-static void fill_budget(const PGresult *r, int row, struct value *values)
-{
-	fill(r, row, COL_FLEET_BUDGET_COUNT, values);
+	(void)ctl;
+	fill_row(r, row, COL_FLEET_BUDGET_COUNT, values);
 	if (values[COL_FLEET_BUDGET_OVERDRAWN].number)
 		values[COL_FLEET_BUDGET_OVERDRAWN].color = "red";
 	if (values[COL_FLEET_BUDGET_WRITTEN_OFF].number)
 		values[COL_FLEET_BUDGET_WRITTEN_OFF].color = "yellow";
 }
 
-static void fill_chunk(const PGresult *r, int row, struct value *values)
+static void fill_chunk(const struct ctl *ctl, const PGresult *r, int row, struct value *values)
 {
-	fill(r, row, COL_CHUNK_COUNT, values);
+	(void)ctl;
+	fill_row(r, row, COL_CHUNK_COUNT, values);
 }
 
 int cmd_fleet_budgets(struct ctl *ctl)
 {
 	bool by_host = ctl->option[OPT_HOSTS] != NULL;
-	char id_text[UNITS_TEXT];
-	const char *filter = NULL;
-	uint64_t id;
+	char text[UNITS_TEXT];
+	const char *tenant;
 
-	if (ctl->argument_count) {
-		if (!arg_id(ctl, "ID", ctl->arguments[0], &id))
-			return EXIT_USAGE;
-		units_print_number(id_text, id);
-		filter = id_text;
-	}
-	return by_host ? list_rows(ctl, chunks_sql, filter, &chunks_table, fill_chunk)
-	               : list_rows(ctl, budgets_sql, filter, &fleet_budgets_table, fill_budget);
+	if (!fleet_tenant(ctl, text, &tenant))
+		return EXIT_USAGE;
+	return by_host ? list_rows(ctl, chunks_sql, tenant, &chunks_table, fill_chunk)
+	               : list_rows(ctl, budgets_sql, tenant, &fleet_budgets_table, fill_budget);
 }
 
 /* Of a share, what was drawn is the share. */
-static void fill_written_off(const PGresult *r, int row, struct value *values)
+static void fill_written_off(const struct ctl *ctl, const PGresult *r, int row,
+                             struct value *values)
 {
 	bool share = strcmp(PQgetvalue(r, row, COL_FORGOTTEN_KIND), "budget") != 0;
 
-	fill(r, row, COL_FORGOTTEN_SHARE, values);
+	(void)ctl;
+	fill_row(r, row, COL_FORGOTTEN_SHARE, values);
 	values[COL_FORGOTTEN_SHARE] = TEXT(share ? values[COL_FORGOTTEN_DRAWN].text : NULL);
 	if (!share) {
 		values[COL_FORGOTTEN_KIND].text = NULL;

@@ -6,13 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void fill_host(const PGresult *r, int row, struct value *values)
+static void fill_host(const struct ctl *ctl, const PGresult *r, int row, struct value *values)
 {
-	for (int c = 0; c < COL_HOST_COUNT; c++)
-		values[c] = (struct value){ .text = PQgetisnull(r, row, c) ? NULL
-			                                                   : PQgetvalue(r, row, c),
-			                    .number = db_u64(r, row, c),
-			                    .none = PQgetisnull(r, row, c) };
+	(void)ctl;
+	fill_row(r, row, COL_HOST_COUNT, values);
 	if (values[COL_HOST_BEHIND].number)
 		values[COL_HOST_BEHIND].color = "red";
 	if (values[COL_HOST_PROBLEMS].number)
@@ -28,11 +25,10 @@ int cmd_fleet_hosts(struct ctl *ctl)
 	                 NULL, &hosts_table, fill_host);
 }
 
-static void fill_problem(const PGresult *r, int row, struct value *values)
+static void fill_problem(const struct ctl *ctl, const PGresult *r, int row, struct value *values)
 {
-	for (int c = 0; c < COL_PROBLEM_COUNT; c++)
-		values[c] = (struct value){ .text = PQgetvalue(r, row, c),
-			                    .number = db_u64(r, row, c) };
+	(void)ctl;
+	fill_row(r, row, COL_PROBLEM_COUNT, values);
 }
 
 int cmd_fleet_problems(struct ctl *ctl)

@@ -23,8 +23,9 @@ static const char shares_sql[] =
 	"where l.total is not null and ($1::numeric is null or tenant = $1::numeric) "
 	"order by tenant, kind, host, s.run, s.generation";
 
-const char *fleet_spell(const struct ctl *ctl, const char *kind, const char *number,
-                        char text[UNITS_TEXT])
+/* An amount of this kind of limit: "5000/s" in a table, elsewhere the number as it is. */
+static const char *spell(const struct ctl *ctl, const char *kind, const char *number,
+                         char text[UNITS_TEXT])
 {
 	char *end;
 	unsigned long long value = strtoull(number, &end, 10);
@@ -37,70 +38,46 @@ const char *fleet_spell(const struct ctl *ctl, const char *kind, const char *num
 	return strcmp(kind, "gpu_memory") ? number : units_print_size(text, value);
 }
 
-/* Columns from `first` on, as far as `mask` has them, are amounts of the limit's kind. */
-static int list_shares(struct ctl *ctl, const char *sql, const char *filter,
-                       const struct table *table, int count, unsigned int amounts)
+/* The columns that `mask` has are amounts of the row's kind of limit. */
+static void fill_amounts(const struct ctl *ctl, const PGresult *r, int row, int kind, int count,
+                         unsigned int mask, struct value *values)
 {
-	struct value values[COL_FLEET_LIMIT_COUNT];
-	char texts[COL_FLEET_LIMIT_COUNT][UNITS_TEXT];
-	struct list list;
-	PGresult *result;
-	struct db db;
-	int exit_code = fleet_open(ctl, &db);
+	static char texts[COLUMNS_MOST][UNITS_TEXT];
 
-	_Static_assert((int)COL_SHARE_COUNT <= (int)COL_FLEET_LIMIT_COUNT, "both fit");
-	if (exit_code)
-		return exit_code;
-	result = db_call(&db, sql, 1, &filter);
-	exit_code = result ? 0 : fleet_fail(ctl, &db);
-	db_close(&db);
-	if (!result)
-		return exit_code;
-	list_begin(&list, ctl, table, NULL);
-	for (int row = 0; row < PQntuples(result); row++) {
-		for (int c = 0; c < count; c++) {
-			const char *text = PQgetvalue(result, row, c);
-			bool none = PQgetisnull(result, row, c);
+	fill_row(r, row, count, values);
+	for (int c = 0; c < count; c++)
+		if (mask & 1u << c && !values[c].none)
+			values[c].text = spell(ctl, values[kind].text, values[c].text, texts[c]);
+}
 
-			if (amounts & 1u << c)
-				text = fleet_spell(ctl,
-				                   PQgetvalue(result, row, COL_FLEET_LIMIT_KIND),
-				                   text, texts[c]);
-			values[c] = (struct value){ .text = none ? NULL : text,
-				                    .number = db_u64(result, row, c),
-				                    .none = none };
-		}
-		if (table == &fleet_limits_table && values[COL_FLEET_LIMIT_EXCESS].number)
-			values[COL_FLEET_LIMIT_EXCESS].color = "red";
-		if (table == &fleet_limits_table && values[COL_FLEET_LIMIT_WRITTEN_OFF].number)
-			values[COL_FLEET_LIMIT_WRITTEN_OFF].color = "yellow";
-		list_row(&list, values);
-	}
-	list_end(&list);
-	PQclear(result);
-	return EXIT_DONE;
+static void fill_limit(const struct ctl *ctl, const PGresult *r, int row, struct value *values)
+{
+	fill_amounts(ctl, r, row, COL_FLEET_LIMIT_KIND, COL_FLEET_LIMIT_COUNT,
+	             1u << COL_FLEET_LIMIT_TOTAL | 1u << COL_FLEET_LIMIT_GRANTED |
+	                     1u << COL_FLEET_LIMIT_FREE | 1u << COL_FLEET_LIMIT_EXCESS |
+	                     1u << COL_FLEET_LIMIT_WRITTEN_OFF | 1u << COL_FLEET_LIMIT_ALONE |
+	                     1u << COL_FLEET_LIMIT_BOUND | 1u << COL_FLEET_LIMIT_ANY_SECOND,
+	             values);
+	if (values[COL_FLEET_LIMIT_EXCESS].number)
+		values[COL_FLEET_LIMIT_EXCESS].color = "red";
+	if (values[COL_FLEET_LIMIT_WRITTEN_OFF].number)
+		values[COL_FLEET_LIMIT_WRITTEN_OFF].color = "yellow";
+}
+
+static void fill_share(const struct ctl *ctl, const PGresult *r, int row, struct value *values)
+{
+	fill_amounts(ctl, r, row, COL_SHARE_KIND, COL_SHARE_COUNT,
+	             1u << COL_SHARE_AMOUNT | 1u << COL_SHARE_HELD, values);
 }
 
 int cmd_fleet_shares(struct ctl *ctl)
 {
-	const unsigned int of_limits = 1u << COL_FLEET_LIMIT_TOTAL | 1u << COL_FLEET_LIMIT_GRANTED |
-	                               1u << COL_FLEET_LIMIT_FREE | 1u << COL_FLEET_LIMIT_EXCESS |
-	                               1u << COL_FLEET_LIMIT_WRITTEN_OFF |
-	                               1u << COL_FLEET_LIMIT_ALONE | 1u << COL_FLEET_LIMIT_BOUND |
-	                               1u << COL_FLEET_LIMIT_ANY_SECOND;
-	const unsigned int of_shares = 1u << COL_SHARE_AMOUNT | 1u << COL_SHARE_HELD;
-	char id_text[UNITS_TEXT];
-	const char *filter = NULL;
-	uint64_t id;
+	bool by_host = ctl->option[OPT_HOSTS] != NULL;
+	char text[UNITS_TEXT];
+	const char *tenant;
 
-	if (ctl->argument_count) {
-		if (!arg_id(ctl, "ID", ctl->arguments[0], &id))
-			return EXIT_USAGE;
-		units_print_number(id_text, id);
-		filter = id_text;
-	}
-	return ctl->option[OPT_HOSTS] ? list_shares(ctl, shares_sql, filter, &shares_table,
-	                                            COL_SHARE_COUNT, of_shares)
-	                              : list_shares(ctl, limits_sql, filter, &fleet_limits_table,
-	                                            COL_FLEET_LIMIT_COUNT, of_limits);
+	if (!fleet_tenant(ctl, text, &tenant))
+		return EXIT_USAGE;
+	return by_host ? list_rows(ctl, shares_sql, tenant, &shares_table, fill_share)
+	               : list_rows(ctl, limits_sql, tenant, &fleet_limits_table, fill_limit);
 }

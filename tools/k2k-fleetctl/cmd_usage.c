@@ -19,50 +19,27 @@ static const char *spell(const struct ctl *ctl, const char *ns, char text[UNITS_
 	return units_print_signed_duration(text, number);
 }
 
+static void fill_bill(const struct ctl *ctl, const PGresult *r, int row, struct value *values)
+{
+	static char gpu[UNITS_TEXT], corrected[UNITS_TEXT];
+
+	fill_row(r, row, COL_BILL_COUNT, values);
+	values[COL_BILL_GPU_TIME].text = spell(ctl, values[COL_BILL_GPU_TIME].text, gpu);
+	values[COL_BILL_CORRECTED].text = spell(ctl, values[COL_BILL_CORRECTED].text, corrected);
+	if (values[COL_BILL_OPEN_ENDED].number)
+		values[COL_BILL_OPEN_ENDED].color = "yellow";
+}
+
 int cmd_fleet_usage(struct ctl *ctl)
 {
-	const char *filter = NULL;
-	char id_text[UNITS_TEXT];
-	struct list list;
-	PGresult *result;
-	uint64_t id;
-	struct db db;
-	int exit_code;
+	char text[UNITS_TEXT];
+	const char *tenant;
 
-	if (ctl->argument_count) {
-		if (!arg_id(ctl, "ID", ctl->arguments[0], &id))
-			return EXIT_USAGE;
-		units_print_number(id_text, id);
-		filter = id_text;
-	}
-	exit_code = fleet_open(ctl, &db);
-	if (exit_code)
-		return exit_code;
-	result = db_call(&db,
+	if (!fleet_tenant(ctl, text, &tenant))
+		return EXIT_USAGE;
+	return list_rows(ctl,
 	                 "select tenant, fleet_gen, engagement, gpu_ns, corrected_ns, runs, "
 	                 "open_ended from k2k_fleet.bill "
 	                 "where $1::numeric is null or tenant = $1::numeric order by 1, 2, 3",
-	                 1, (const char *[]){ filter });
-	exit_code = result ? 0 : fleet_fail(ctl, &db);
-	db_close(&db);
-	if (!result)
-		return exit_code;
-	list_begin(&list, ctl, &bill_table, NULL);
-	for (int row = 0; row < PQntuples(result); row++) {
-		struct value values[COL_BILL_COUNT];
-		char gpu[UNITS_TEXT], corrected[UNITS_TEXT];
-
-		for (int c = 0; c < COL_BILL_COUNT; c++)
-			values[c] = NUMBER(db_u64(result, row, c));
-		values[COL_BILL_GPU_TIME].text = spell(
-			ctl, PQgetvalue(result, row, COL_BILL_GPU_TIME), gpu);
-		values[COL_BILL_CORRECTED].text = spell(
-			ctl, PQgetvalue(result, row, COL_BILL_CORRECTED), corrected);
-		if (values[COL_BILL_OPEN_ENDED].number)
-			values[COL_BILL_OPEN_ENDED].color = "yellow";
-		list_row(&list, values);
-	}
-	list_end(&list);
-	PQclear(result);
-	return EXIT_DONE;
+	                 tenant, &bill_table, fill_bill);
 }

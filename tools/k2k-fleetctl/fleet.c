@@ -54,10 +54,36 @@ int fleet_open(struct ctl *ctl, struct db *db)
 	return exit_code;
 }
 
-int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
-              void (*fill)(const PGresult *result, int row, struct value *values))
+bool fleet_tenant(struct ctl *ctl, char text[UNITS_TEXT], const char **tenant)
 {
-	struct value values[COL_HOST_COUNT + COL_PROBLEM_COUNT];
+	uint64_t id;
+
+	*tenant = NULL;
+	if (!ctl->argument_count)
+		return true;
+	if (!arg_id(ctl, "ID", ctl->arguments[0], &id))
+		return false;
+	units_print_number(text, id);
+	*tenant = text;
+	return true;
+}
+
+void fill_row(const PGresult *result, int row, int count, struct value *values)
+{
+	for (int c = 0; c < count; c++) {
+		bool none = PQgetisnull(result, row, c);
+
+		values[c] = (struct value){ .text = none ? NULL : PQgetvalue(result, row, c),
+			                    .number = db_u64(result, row, c),
+			                    .none = none };
+	}
+}
+
+int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
+              void (*fill)(const struct ctl *ctl, const PGresult *result, int row,
+                           struct value *values))
+{
+	struct value values[COLUMNS_MOST];
 	struct list list;
 	PGresult *result;
 	struct db db;
@@ -72,7 +98,7 @@ int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const str
 		return exit_code;
 	list_begin(&list, ctl, table, NULL);
 	for (int row = 0; row < PQntuples(result); row++) {
-		fill(result, row, values);
+		fill(ctl, result, row, values);
 		list_row(&list, values);
 	}
 	list_end(&list);

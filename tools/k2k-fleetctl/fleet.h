@@ -15,9 +15,24 @@ int fleet_connect(struct ctl *ctl, struct db *db);
 /* Reports the last failure of `db`, and returns the exit code. */
 int fleet_fail(struct ctl *ctl, const struct db *db);
 
-/* Runs a query, whose $1 is `parameter`, and prints each of its rows. Returns the exit code. */
+enum { COLUMNS_MOST = 16 }; /* of a table here */
+/*
+ * Runs a query, whose $1 is `parameter`, and prints each of its rows as `fill` makes it; its texts
+ * are used until the next row. Returns the exit code.
+ */
 int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
-              void (*fill)(const PGresult *result, int row, struct value *values));
+              void (*fill)(const struct ctl *ctl, const PGresult *result, int row,
+                           struct value *values));
+/*
+ * The first `count` columns of a row, as they are. Those that are null have no value; a sum that no
+ * u64 can have becomes the highest one.
+ */
+void fill_row(const PGresult *result, int row, int count, struct value *values);
+/*
+ * The id of the first argument as a parameter; null without one. False: it is none, and that has
+ * been reported.
+ */
+bool fleet_tenant(struct ctl *ctl, char text[UNITS_TEXT], const char **tenant);
 
 int cmd_fleet_init(struct ctl *ctl);
 int cmd_fleet_apply(struct ctl *ctl);
@@ -31,10 +46,6 @@ int cmd_fleet_usage(struct ctl *ctl);
 int cmd_fleet_budgets(struct ctl *ctl);
 int cmd_fleet_shares(struct ctl *ctl);
 int cmd_fleet_forget(struct ctl *ctl);
-
-/* An amount of this kind of limit: "5000/s" in a table, elsewhere the number as it is. */
-const char *fleet_spell(const struct ctl *ctl, const char *kind, const char *number,
-                        char text[UNITS_TEXT]);
 
 enum {
 	COL_DEFINITION_TENANT,
