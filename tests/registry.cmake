@@ -10,18 +10,21 @@ endforeach()
 if(NOT K2K_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
   add_library(boot_time MODULE boot_time.c)
   foreach(test IN ITEMS unit_reference unit_limits unit_leases unit_reserve unit_recovery unit_second unit_restore unit_trail unit_trail_threads
-      unit_audit unit_audit_sink unit_audit_threads unit_damage)
+      unit_audit unit_audit_sink unit_audit_threads unit_damage unit_shares)
     foreach(second IN ITEMS 3 1073738000)
       add_test(NAME boot_time_${second}.${test} COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/boot_time.sh $<TARGET_FILE:boot_time>
                ${second} $<TARGET_FILE:${test}>)
       set_tests_properties(boot_time_${second}.${test} PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77)
     endforeach()
   endforeach()
+  set(processes process_shares)
   if(TARGET process_between_calls)
-    add_test(NAME boot_time_3.process_between_calls COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/boot_time.sh $<TARGET_FILE:boot_time>
-             3 $<TARGET_FILE:process_between_calls>)
-    set_tests_properties(boot_time_3.process_between_calls PROPERTIES LABELS process TIMEOUT 300 SKIP_RETURN_CODE 77)
+    list(APPEND processes process_between_calls)
   endif()
+  foreach(test IN LISTS processes)
+    add_test(NAME boot_time_3.${test} COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/boot_time.sh $<TARGET_FILE:boot_time> 3 $<TARGET_FILE:${test}>)
+    set_tests_properties(boot_time_3.${test} PROPERTIES LABELS process TIMEOUT 300 SKIP_RETURN_CODE 77)
+  endforeach()
 endif()
 
 # Example programs are built without sanitizers: their runtime would have to be loaded first.

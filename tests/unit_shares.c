@@ -326,6 +326,7 @@ TEST(the_time_is_that_of_the_clock_that_goes_on_in_a_suspend)
 	f.broker->clock.injected_ns = NULL;
 	boot_ns = 5 * SECOND;
 	f.admin->clock.boot_offset_ns = 2 * SECOND;
+	f.broker->clock.boot_offset_ns = 0;
 	shares = shares_of(f.admin);
 	assert_int_equal(shares.now_ns, 3 * SECOND);
 	hold(&f, 6 * SECOND);
