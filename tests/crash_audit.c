@@ -165,6 +165,7 @@ static void scene_open(struct scene *scene)
 	scene->name = fresh_registry();
 	atomic_store(scene->clock_ns, 1000 * SECOND);
 	assert_int_equal(k2k_registry_create(scene->name, &options, &scene->admin), 0);
+	scene->admin->clock.injected_ns = scene->clock_ns;
 	assert_int_equal(scene->admin->map.sizes.events, EVENTS);
 	register_tenant(scene->admin, SUBJECT, 0, 1);
 	if (scene->half) {
@@ -338,13 +339,6 @@ static uint64_t judge(struct scene *scene)
 }
 
 /* ---- all points ------------------------------------------------------------------------ */
-
-static size_t number_of(const char *variable, size_t otherwise)
-{
-	const char *text = getenv(variable);
-
-	return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
 
 static bool is_next(void)
 {

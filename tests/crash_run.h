@@ -20,13 +20,6 @@
 
 #include <dlfcn.h>
 
-static size_t number_of(const char *variable, size_t otherwise)
-{
-	const char *text = getenv(variable);
-
-	return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static bool is_wanted(const struct operation *operation)
 {
 	const char *only = getenv("K2K_CRASH_ONLY");

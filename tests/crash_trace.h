@@ -28,6 +28,14 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
+/* A number of the environment. */
+HARNESS_USED static size_t number_of(const char *variable, size_t otherwise)
+{
+	const char *text = getenv(variable);
+
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
 struct point {
 	uintptr_t at;       /* the instruction */
 	uint32_t arrival;   /* 1: the first time that it is reached */

@@ -32,7 +32,7 @@ struct scene {
 	void (*judge)(uint64_t n);
 };
 
-/* A read is interrupted after every so many of its instructions. */
+/* A read is interrupted after every so many of its instructions, times K2K_TEST_EVERY. */
 HARNESS_USED static size_t interrupt_every = 1;
 static const char *name;
 static struct shared *shared;
@@ -120,6 +120,7 @@ static void change_and_end(struct k2k_registry *admin, const struct scene *scene
 static void interrupt_at(struct k2k_registry *admin, const struct scene *scene,
                          bool (*changed)(void *context))
 {
+	size_t every = interrupt_every * number_of("K2K_TEST_EVERY", 1);
 	struct points points = { 0 };
 	pid_t pid = spawn();
 	uint64_t n = 0;
@@ -131,7 +132,7 @@ static void interrupt_at(struct k2k_registry *admin, const struct scene *scene,
 		scene->before(admin, 0);
 	victim_discover(pid, changed ? changed : nothing_changed, NULL, !changed, &points);
 	assert_true(points.count > (changed ? 5 : 50));
-	for (size_t i = 0; i < points.count; i += interrupt_every) {
+	for (size_t i = 0; i < points.count; i += every) {
 		bool there;
 
 		begin_read(admin, scene, pid, ++n);

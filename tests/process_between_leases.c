@@ -36,6 +36,7 @@ static void begin(uint64_t limit)
 	shared = shared_bytes(sizeof *shared);
 	shared->clock_ns = UINT64_C(1000000000000);
 	name = small_registry(1, &admin);
+	admin->clock.injected_ns = &shared->clock_ns;
 	register_tenant(admin, 1, K2K_UNLIMITED, 1);
 	set_limit(limit);
 	b = open_broker();

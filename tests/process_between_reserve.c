@@ -28,6 +28,7 @@ static void begin(uint64_t budget_ns)
 	shared = shared_bytes(sizeof *shared);
 	shared->clock_ns = UINT64_C(1000000000000);
 	name = small_registry(1, &admin);
+	admin->clock.injected_ns = &shared->clock_ns;
 	register_tenant(admin, TENANT, K2K_UNLIMITED, 1);
 	assert_int_equal(k2k_budget_set(admin, TENANT, ENGAGEMENT, budget_ns), 0);
 	b = open_broker();

@@ -13,6 +13,7 @@ static void begin(struct k2k_registry **admin)
 	shared = shared_bytes(sizeof *shared);
 	shared->clock_ns = UINT64_C(1000000000000);
 	name = small_registry(1, admin);
+	(*admin)->clock.injected_ns = &shared->clock_ns;
 }
 
 /* ---- limits ---------------------------------------------------------------------------------- */

@@ -17,13 +17,15 @@ if(NOT K2K_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
       set_tests_properties(boot_time_${second}.${test} PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77)
     endforeach()
   endforeach()
-  set(processes process_shares)
+  # of the instructions and stores at which they interrupt or kill, a sample
+  set(processes process_shares process_alerts)
   if(TARGET process_between_calls)
-    list(APPEND processes process_between_calls)
+    list(APPEND processes process_between_calls process_between_reserve process_between_leases process_torn crash_audit)
   endif()
   foreach(test IN LISTS processes)
     add_test(NAME boot_time_3.${test} COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/boot_time.sh $<TARGET_FILE:boot_time> 3 $<TARGET_FILE:${test}>)
-    set_tests_properties(boot_time_3.${test} PROPERTIES LABELS process TIMEOUT 300 SKIP_RETURN_CODE 77)
+    set_tests_properties(boot_time_3.${test} PROPERTIES LABELS process TIMEOUT 300 SKIP_RETURN_CODE 77
+                         ENVIRONMENT "K2K_TEST_EVERY=20;K2K_CRASH_EVERY=40")
   endforeach()
 endif()
 
