@@ -274,6 +274,8 @@ cli_explain_knows_buckets_periods_and_renewals() {
 	has "$out" "budget: 30m of it is reserved, and some may come back; 'budget set 44 7 DUR' allows more"
 	# of a window that is over nothing is counted; the suspended tenant's too
 	ctl 0 update 43 --rate 10/s -q
+	# if all of this took less than a second, the 12 of the day were sent in this second
+	until_true 60 eval 'ctl 0 explain 43 -J; [[ $(jq -r ".limits[0].used" <<<"$out") == 0 ]]'
 	say K2K_OK admit 43 0 10
 	ctl 0 suspend 43 -q
 	until_true 60 eval 'ctl 0 explain 43 -J; [[ $(jq -r ".limits[0].used" <<<"$out") == 0 ]]'
