@@ -30,6 +30,7 @@ HARNESS_USED static void set_up(void)
 		registry = fresh_registry();
 	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
 		16;
+	options.max_audit_events = 64;
 	assert_int_equal(k2k_registry_create(registry, &options, &admin), 0);
 }
 

@@ -118,6 +118,7 @@ HARNESS_USED static const char *small_registry(uint64_t max_tenants, struct k2k_
 	options.max_budgets = 64;
 	options.max_kernels = 16;
 	options.max_leases = 64 * max_tenants;
+	options.max_audit_events = 32;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	return name;
 }

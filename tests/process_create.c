@@ -12,6 +12,7 @@ static int create_small(const char *name, struct k2k_registry **handle)
 
 	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
 		options.max_leases = 16;
+	options.max_audit_events = 4;
 	return k2k_registry_create(name, &options, handle);
 }
 

@@ -122,6 +122,7 @@ static int create(struct scene *scene)
 		return 0;
 	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
 		options.max_leases = 4;
+	options.max_audit_events = 4;
 	return k2k_registry_create(scene->name, &options, &scene->admin);
 }
 
@@ -446,6 +447,7 @@ static const char *prepare(const struct call *call)
 	atomic_store(&outcome->again, 2);
 	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
 		options.max_leases = 8;
+	options.max_audit_events = 4;
 	if (!makes_its_own(call))
 		assert_int_equal(k2k_registry_create(name, &options, NULL), 0);
 	return name;

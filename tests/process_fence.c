@@ -238,6 +238,7 @@ TEST(destroyers_killed_at_any_moment_leave_a_registry_or_none_after_the_next_com
 
 	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
 		options.max_leases = 16;
+	options.max_audit_events = 4;
 	random_seed(21);
 	for (int i = 0; i < KILLS; i++) {
 		struct k2k_registry *reg;

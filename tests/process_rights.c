@@ -25,6 +25,7 @@ static const char *registry_with(uint32_t flags, uint32_t mode, uint32_t gid,
 	options.gid = gid;
 	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
 		options.max_leases = 16;
+	options.max_audit_events = 16;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	register_tenant(*admin, TENANT, 1000, 4);
 	return name;

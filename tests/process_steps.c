@@ -25,6 +25,7 @@ static int create_small(const char *name)
 
 	options.max_tenants = options.max_engagements = options.max_kernels = options.max_budgets =
 		options.max_leases = 4;
+	options.max_audit_events = 4;
 	return k2k_registry_create(name, &options, NULL);
 }
 

@@ -247,8 +247,13 @@ static void check_death(const struct k2k_broker_info *dead)
 
 static const char *scene(struct k2k_registry **admin)
 {
-	const char *name = small_registry(16, admin);
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	const char *name = fresh_registry();
 
+	options.max_tenants = 16;
+	options.max_engagements = 64;
+	options.max_audit_events = 256; /* none may be lost */
+	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	register_tenant(*admin, TENANT, K2K_UNLIMITED, 8);
 	register_tenant(*admin, TENANT + 1, K2K_UNLIMITED, 8);
 	return name;

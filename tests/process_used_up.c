@@ -18,6 +18,7 @@ static const char *registry_of(uint64_t tenants, uint64_t leases, struct k2k_reg
 	options.max_engagements = 256;
 	options.max_budgets = 64;
 	options.max_kernels = 16;
+	options.max_audit_events = 16;
 	options.max_leases = leases;
 	assert_int_equal(k2k_registry_create(name, &options, admin), 0);
 	for (k2k_tenant_id id = 1; id <= tenants; id++)

@@ -51,6 +51,7 @@ static void set_up(void)
 	sizes.max_engagements = 32;
 	sizes.max_leases = 64;
 	sizes.max_budgets = 16;
+	sizes.max_kernels = 16;
 	sizes.max_audit_events = 1;
 	options.flags = K2K_OPEN_TIMEOUT;
 	options.timeout_ns = 20000000;
