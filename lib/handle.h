@@ -67,7 +67,8 @@ struct k2k_registry {
 	const struct k2k_simulated_time *simulated; /* of a simulation, else null */
 	k2k_u64 ledger_full_at;
 	k2k_u64 kernels_full_at;
-	uint64_t kernels_swept_ns;        /* when a sweep found nothing; under kernel_mutex */
+	/* when a sweep found nothing, and which brokers lived then; under kernel_mutex */
+	uint64_t kernels_swept_ns, kernels_living;
 	struct k2k_own_leases own_leases; /* BROKER */
 	/* BROKER: its open reservations; under the lock of reservations (lease.h) */
 	struct k2k_reserved reserved;

@@ -47,17 +47,41 @@ static uint64_t pid_of(const struct k2k_map *map, uint64_t incarnation)
 	return 0;
 }
 
-/* Frees what nobody has, unless that has just been tried in vain: it takes a pass. */
+/* A number that is another one once a broker has died, or has closed. */
+static uint64_t living_brokers(struct k2k_registry *reg)
+{
+	uint64_t owners[K2K_LIVENESS_AT_ONCE], sum = 0;
+	bool alive[K2K_LIVENESS_AT_ONCE];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < reg->map.sizes.slots; i++) {
+		/* relaxed: the kernel is asked */
+		owners[count++] = k2k_load_relaxed(&reg->map.slots[i].owner);
+		if (count < K2K_LIVENESS_AT_ONCE && i + 1 < reg->map.sizes.slots)
+			continue;
+		k2k_liveness_ask(&reg->liveness, owners, alive, count);
+		for (; count > 0; count--)
+			sum += alive[count - 1] ? owners[count - 1] : 0;
+	}
+	return sum;
+}
+
+/*
+ * Frees what nobody has, unless that has just been tried in vain, since it takes a pass. What a
+ * broker had that has ended since is free at once.
+ */
 static bool make_room(struct k2k_registry *reg)
 {
 	struct k2k_kernel_user user = user_of(reg);
-	uint64_t now = k2k_clock_monotonic_ns();
+	uint64_t now = k2k_clock_monotonic_ns(), living = living_brokers(reg);
 
-	if (reg->kernels_swept_ns && now - reg->kernels_swept_ns < K2K_NS_PER_SEC)
+	if (reg->kernels_swept_ns && reg->kernels_living == living &&
+	    now - reg->kernels_swept_ns < K2K_NS_PER_SEC)
 		return false;
 	if (k2k_kernel_sweep(&user))
 		return true;
 	reg->kernels_swept_ns = now;
+	reg->kernels_living = living;
 	return false;
 }
 
@@ -274,6 +298,17 @@ static void fill_info(const struct k2k_map *map, const struct k2k_kernel_copy *c
 	}
 }
 
+/*
+ * A broker's own agent reports deaths within a second. If no broker is left, nobody does, so in the
+ * other roles the kernel is asked.
+ */
+static bool owner_lives(struct k2k_registry *reg, const struct k2k_kernel_copy *copy)
+{
+	return reg->role == K2K_GATE_BROKER
+	               ? k2k_kernel_seems_alive(&reg->map, &reg->liveness, copy)
+	               : k2k_liveness_alive(&reg->liveness, copy->incarnation);
+}
+
 int k2k_kernel_find(struct k2k_registry *reg, const char *text, struct k2k_kernel_info *info)
 {
 	K2K_UNCANCELLED;
@@ -292,8 +327,7 @@ int k2k_kernel_find(struct k2k_registry *reg, const char *text, struct k2k_kerne
 	code = k2k_kernel_name(&reg->map, text, &name) ? k2k_kernel_look(&reg->map, &name, &copy)
 	                                               : bad_name();
 	if (code == K2K_HASH_ABSENT ||
-	    (!code && (k2k_kernel_state(copy.word) != K2K_KERNEL_LIVE ||
-	               !k2k_kernel_seems_alive(&reg->map, &reg->liveness, &copy))))
+	    (!code && (k2k_kernel_state(copy.word) != K2K_KERNEL_LIVE || !owner_lives(reg, &copy))))
 		code = K2K_ENOKERNEL;
 	if (!code)
 		fill_info(&reg->map, &copy, name.words, &mine);

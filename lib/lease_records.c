@@ -132,6 +132,17 @@ static bool try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_t w
 	                       k2k_entry_word(K2K_ENTRY_CLAIMED, leaser->broker->incarnation));
 }
 
+/*
+ * Every second record of a table that is not small is for kernels and memory alone, of which a
+ * tenant has one record for each broker. Else reservations, of which one tenant may have any
+ * number, could use up all of them, and no tenant would get a kernel slot.
+ */
+static bool may_take(const struct k2k_leaser *leaser, uint32_t index)
+{
+	return leaser->lock != K2K_LEASE_LOCK_OF_RESERVATIONS || index % 2 == 0 ||
+	       leaser->map->sizes.leases < K2K_POOL_SMALL;
+}
+
 /* Takes a record that was never used. While there is one, no broker loses an IDLE record. */
 static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 {
@@ -141,7 +152,7 @@ static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 	while (high < leaser->map->sizes.leases) {
 		*index = high;
 		/* publish[pool-high]: before the claim of the record below it */
-		if (k2k_cas_acq_rel(mark, &high, high + 1) &&
+		if (k2k_cas_acq_rel(mark, &high, high + 1) && may_take(leaser, *index) &&
 		    try_take(leaser, *index, K2K_ENTRY_FREE))
 			return true;
 	}
@@ -188,7 +199,8 @@ static bool take_kept(const struct k2k_leaser *leaser, uint32_t *index)
 	struct k2k_shm_lease *record;
 	bool taken = false;
 
-	if (kept == 0 || !k2k_lease_lock_kept(leaser, kept))
+	if (kept == 0 || !may_take(leaser, (uint32_t)kept - 1) ||
+	    !k2k_lease_lock_kept(leaser, kept))
 		return false;
 	*index = (uint32_t)kept - 1;
 	record = &leaser->map->leases[*index];
@@ -220,6 +232,8 @@ int k2k_lease_take(const struct k2k_leaser *leaser, uint32_t *index)
 		uint64_t word = k2k_load_acquire(&map->leases[at].state);
 		unsigned int state = k2k_entry_state(word);
 
+		if (!may_take(leaser, at))
+			continue;
 		if (state == K2K_ENTRY_LIVE || state == K2K_ENTRY_CLAIMED) {
 			if (is_alive(&roll, &map->leases[at], k2k_entry_above(word)))
 				continue;

@@ -91,6 +91,25 @@ TEST(a_message_to_a_kernel_of_another_process_stays_within_its_tenant)
 	close_and_destroy(name, &admin);
 }
 
+/* Nobody is left who reports the death. */
+TEST(a_kernel_of_the_only_broker_is_gone_with_it)
+{
+	struct k2k_registry *admin, *observer;
+	const char *name = small_registry(4, &admin);
+	struct k2k_kernel_info found;
+	pid_t owner;
+
+	register_tenant(admin, TENANT, 100, 2);
+	observer = open_as(name, K2K_ROLE_OBSERVER);
+	owner = owner_of(name, "alone", TENANT);
+	assert_int_equal(find(observer, "alone", &found), 0);
+	kill_broker(observer, owner);
+	assert_int_equal(find(observer, "alone", &found), K2K_ENOKERNEL);
+	assert_int_equal(find(admin, "alone", &found), K2K_ENOKERNEL);
+	assert_int_equal(k2k_registry_close(&observer), 0);
+	close_and_destroy(name, &admin);
+}
+
 /* Its broker's slot says "alive" until the death is reported. */
 TEST(a_message_to_a_kernel_whose_broker_has_just_died_crosses_nobody)
 {

@@ -486,6 +486,37 @@ TEST(records_go_around)
 	scene_close(&s);
 }
 
+/* One tenant may reserve for any number of engagements: the others get kernels and memory. */
+TEST(reservations_do_not_use_up_the_leases_of_other_tenants)
+{
+	struct k2k_create_options options = K2K_CREATE_OPTIONS_INIT;
+	struct k2k_reservation a = K2K_RESERVATION_INIT;
+	struct k2k_registry *brokers[6];
+	uint64_t engagement = 0;
+	struct scene s;
+
+	options.max_tenants = 16;
+	options.max_leases = 64;
+	options.max_brokers = 8;
+	options.max_engagements = 4096;
+	fixture_open_sized(&s.f, &options);
+	s.other = NULL;
+	assert_int_equal(k2k_tenant_register(s.f.admin, ID, NULL), 0);
+	assert_int_equal(k2k_tenant_register(s.f.admin, ID + 1, NULL), 0);
+	for (int i = 0; i < 6; i++) {
+		brokers[i] = open_as(&s, K2K_ROLE_BROKER);
+		while (k2k_usage_reserve(brokers[i], ID, (struct k2k_audit_tag){ 1, ++engagement },
+		                         1, &a, NULL) == 0)
+			;
+		assert_string_equal(k2k_error_detail()->object, "leases");
+	}
+	assert_int_equal(k2k_kernel_acquire(s.f.broker, ID + 1, NULL, NULL), 0);
+	assert_int_equal(k2k_gpu_memory_acquire(brokers[0], ID + 1, 1, NULL, NULL), 0);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(k2k_registry_close(&brokers[i]), 0);
+	scene_close(&s);
+}
+
 TEST(a_suspended_tenant_commits_but_reserves_nothing)
 {
 	struct k2k_reservation a;

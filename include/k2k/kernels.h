@@ -77,8 +77,9 @@ K2K_API int k2k_kernel_add(struct k2k_registry *reg, const char *name, k2k_tenan
 K2K_API int k2k_kernel_remove(struct k2k_registry *reg, const char *name);
 /*
  * Finds a kernel of a living broker. Role: any. Returns: ENOKERNEL.
- * Context: no lock; a system call only if the owner seems to be dead and this handle has not asked
- *   yet. An owner that has just died may be found for a second.
+ * Context: no lock. A broker makes a system call only if the owner seems to be dead and this handle
+ *   has not asked yet, and may find an owner that has just died for a second. The other roles ask
+ *   the kernel each time.
  */
 K2K_API int k2k_kernel_find(struct k2k_registry *reg, const char *name,
                             struct k2k_kernel_info *info);

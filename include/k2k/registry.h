@@ -387,7 +387,9 @@ struct k2k_create_options {
 	 * for one tenant, and every fourth record is only for budgets */
 	uint64_t max_engagements;
 	/* 4 x max_tenants; at most 2^28. How many pairs of a tenant and a broker that holds
-	 * something of it; the library adds a spare record for each place for a broker */
+	 * something of it, and of an engagement and a broker that has reserved GPU time for it; the
+	 * library adds a spare record for each place for a broker. If there are 64 or more,
+	 * reservations take at most half of them */
 	uint64_t max_leases;
 	uint64_t max_budgets;        /* 16384; at most 2^28 */
 	/* 0660: the mode of live; that of defs is the same without write for group and others. The
