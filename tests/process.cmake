@@ -25,7 +25,7 @@ a_sandbox_may_allow_just_the_system_calls_that_are_documented")
 endif()
 k2k_test(NAME process_failures LABEL process TIMEOUT 300 EACH ${skip})
 target_link_options(process_failures PRIVATE
-                    -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc,--wrap=fopen,--wrap=opendir,--wrap=pthread_create)
+                    -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=fopen,--wrap=opendir,--wrap=pthread_create)
 k2k_test(NAME process_limits LABEL process TIMEOUT 300 SHARED ${skip})
 k2k_test(NAME process_descriptors LABEL process TIMEOUT 300 SHARED)
 k2k_test(NAME process_view LABEL process TIMEOUT 300 SHARED EACH ${skip})

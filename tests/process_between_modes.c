@@ -220,6 +220,48 @@ TEST(a_check_takes_no_share_by_the_time_of_a_later_epoch)
 	                           begin_shares_of_nothing, it_was_refused });
 }
 
+/* Each epoch has a time of its own, which is shown with it; or none yet. */
+static void hold(struct k2k_registry *by, uint64_t epoch)
+{
+	assert_int_equal(k2k_shares_hold(by, epoch, 0), 0);
+	assert_int_equal(k2k_shares_hold(by, epoch, UINT64_MAX / 2 + epoch), 0);
+}
+
+static void hold_even_epoch(struct k2k_registry *by, uint64_t n)
+{
+	hold(by, 2 * n + 2);
+}
+
+static void hold_next_epoch(struct k2k_registry *by, uint64_t n)
+{
+	hold(by, 2 * n + 3);
+}
+
+static void look_at_shares(struct k2k_registry *reg, struct shared *answer)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+
+	answer->code = k2k_shares_get(reg, &shares);
+	answer->number = shares.epoch;
+	answer->verdict.used = shares.until_ns;
+}
+
+static void time_is_of_its_epoch(uint64_t n)
+{
+	assert_int_equal(shared->code, 0);
+	if (shared->verdict.used && shared->verdict.used != UINT64_MAX / 2 + shared->number)
+		fail_msg("after %" PRIu64 " instructions: epoch %" PRIu64
+		         " with the time of epoch %" PRIu64,
+		         n, shared->number, shared->verdict.used - UINT64_MAX / 2);
+}
+
+TEST(a_look_at_shares_has_the_time_of_its_epoch)
+{
+	begin_sized(2, 4, false);
+	interrupt(&(struct scene){ K2K_ROLE_OBSERVER, look_at_shares, hold_even_epoch,
+	                           hold_next_epoch, time_is_of_its_epoch });
+}
+
 /* ---- suspend ---- */
 
 static void run_free(struct k2k_registry *by, uint64_t n)

@@ -58,6 +58,7 @@ static bool fails(void)
 
 WRAPPED(void *, malloc, (size_t bytes), (bytes), NULL)
 WRAPPED(void *, calloc, (size_t count, size_t bytes), (count, bytes), NULL)
+WRAPPED(void *, realloc, (void *at, size_t bytes), (at, bytes), NULL)
 WRAPPED(void *, aligned_alloc, (size_t alignment, size_t bytes), (alignment, bytes), NULL)
 WRAPPED(FILE *, fopen, (const char *path, const char *mode), (path, mode), NULL)
 WRAPPED(DIR *, opendir, (const char *path), (path), NULL)
@@ -219,18 +220,77 @@ static int change_in_batch(struct scene *scene)
 	return code ? code : end;
 }
 
+/* Also after an error: then the tenant is gone, and these totals are not final. */
+static void note_totals(struct scene *scene, const struct k2k_tenant_totals *totals)
+{
+	if (scene->kept || !totals->admitted_total)
+		return;
+	atomic_store(&outcome->admitted, totals->admitted_total);
+	atomic_store(&outcome->gpu_ns, totals->gpu_ns_total);
+	scene->kept = 1;
+}
+
 static int deregister(struct scene *scene)
 {
 	struct k2k_tenant_totals totals = { .size = sizeof totals };
 	int code = scene->kept ? 0 : k2k_tenant_deregister(scene->admin, TENANT, &totals);
 
-	/* Also after an error: then the tenant is gone, and these totals are not final. */
-	if (!scene->kept && totals.admitted_total) {
-		atomic_store(&outcome->admitted, totals.admitted_total);
-		atomic_store(&outcome->gpu_ns, totals.gpu_ns_total);
-		scene->kept = 1;
-	}
+	note_totals(scene, &totals);
 	return code;
+}
+
+static int deregister_many(struct scene *scene)
+{
+	struct k2k_tenant_totals totals = { .size = sizeof totals };
+	k2k_tenant_id id = TENANT;
+	int code = scene->kept ? 0
+	                       : k2k_tenant_deregister_many(scene->admin, &id, 1, &totals, NULL);
+
+	note_totals(scene, &totals);
+	return code;
+}
+
+static int restore(struct scene *scene)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+	struct k2k_quota quota = K2K_QUOTA_STANDARD;
+	struct k2k_budget budget = { 5, 1000 };
+	struct k2k_budget_terms terms = { .renewal = K2K_RENEWAL_DAY };
+	struct k2k_usage usage = { 5, 77 };
+	struct k2k_tenant_image image = { .size = sizeof image,
+		                          .id = OTHER,
+		                          .quota = &quota,
+		                          .usage = &usage,
+		                          .usage_count = 1 };
+	int code = scene->kept ? 0 : k2k_registry_info(scene->admin, &info);
+
+	quota.budget_count = 1;
+	quota.budgets = &budget;
+	quota.budget_terms = &terms;
+	image.generation = info.generation + 1;
+	if (!code && !scene->kept)
+		code = k2k_tenant_restore(scene->admin, &image);
+	scene->kept = code == 0;
+	return code;
+}
+
+static int correct_and_renew(struct scene *scene)
+{
+	const struct k2k_audit_tag tag = { 1, 5 };
+	int code = k2k_budget_set_renewing(scene->admin, TENANT, 5, 1000, K2K_RENEWAL_DAY);
+
+	if (!code)
+		code = k2k_usage_correct(scene->admin, TENANT, tag, 7, "a wrong bill", 0);
+	return code ? code : k2k_budget_renew(scene->admin, TENANT, tag);
+}
+
+static int suspend_and_drain(struct scene *scene)
+{
+	int code = k2k_tenant_suspend(scene->admin, TENANT);
+
+	if (!code)
+		code = k2k_tenant_drain(scene->admin, TENANT, UINT64_C(5000000000));
+	return code ? code : k2k_tenant_resume(scene->admin, TENANT);
 }
 
 static int acquire_and_release(struct scene *scene)
@@ -270,6 +330,64 @@ static int look(struct scene *scene)
 	if (!code)
 		code = k2k_lease_list(scene->observer, TENANT, leases, 4, &count);
 	return code ? code : k2k_budget_list(scene->observer, TENANT, budgets, 4, &count);
+}
+
+/* A kernel that is there stays there, and a living owner is not taken for dead. */
+static int use_names(struct scene *scene)
+{
+	struct k2k_kernel_info info = K2K_KERNEL_INFO_INIT;
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	struct k2k_route route = K2K_ROUTE_INIT;
+	size_t count = 0;
+	int code = k2k_kernel_add(scene->broker, "a", TENANT, no_tag, NULL, &verdict);
+
+	if (!code)
+		code = k2k_kernel_find(scene->observer, "a", &info);
+	if (!code)
+		code = k2k_message_route(scene->broker, "a", "a", no_tag, 1, &route, NULL);
+	if (!code)
+		code = k2k_kernel_list(scene->observer, TENANT, NULL, 0, &count);
+	if (!code && count != 1)
+		code = 1;
+	return code ? code : k2k_kernel_remove(scene->broker, "a");
+}
+
+static int reserve(struct scene *scene)
+{
+	struct k2k_reservation reservation = K2K_RESERVATION_INIT;
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	uint64_t ns = 0;
+	int code = k2k_usage_reserve(scene->broker, TENANT, (struct k2k_audit_tag){ 1, 5 }, 10,
+	                             &reservation, &verdict);
+
+	if (!code)
+		code = k2k_usage_reserved(scene->observer, TENANT, (struct k2k_audit_tag){ 1, 5 },
+		                          &ns);
+	if (!code && ns != 10)
+		code = 1;
+	return code ? code : k2k_usage_commit(scene->broker, &reservation, 1);
+}
+
+static int follow(struct scene *scene)
+{
+	struct k2k_open_options options = K2K_OPEN_OPTIONS_INIT;
+	struct k2k_audit_cursor cursor = K2K_AUDIT_CURSOR_INIT;
+	struct k2k_audit_record record = { .size = sizeof record };
+	struct k2k_registry *follower;
+	size_t count;
+	int code, closed;
+
+	options.flags = K2K_OPEN_FOLLOWER;
+	code = k2k_registry_open(scene->name, K2K_ROLE_OBSERVER, &options, &follower);
+	if (code)
+		return code;
+	code = k2k_audit_read(follower, &cursor, 0, &record, 1, &count);
+	if (!code)
+		code = k2k_audit_kept(follower, &cursor, 0);
+	if (!code)
+		code = k2k_audit_wait(follower, &cursor, 0);
+	closed = k2k_registry_close(&follower);
+	return code ? code : closed;
 }
 
 static int check(struct scene *scene)
@@ -318,9 +436,16 @@ static const struct call calls_of_changes[] = { { "register", have_admin, regist
 	                                        { "shares", have_tenant, hold_shares },
 	                                        { "batch", have_tenant, change_in_batch },
 	                                        { "deregister", have_usage, deregister },
+	                                        { "many", have_usage, deregister_many },
+	                                        { "restore", have_admin, restore },
+	                                        { "correct", have_usage, correct_and_renew },
+	                                        { "drain", have_usage, suspend_and_drain },
 	                                        { "repair", have_usage, repair } };
 static const struct call calls_of_use[] = { { "acquire", have_broker, acquire_and_release },
 	                                    { "admit", have_broker, admit },
+	                                    { "names", have_broker, use_names },
+	                                    { "reserve", have_broker, reserve },
+	                                    { "follow", have_broker, follow },
 	                                    { "look", have_usage, look },
 	                                    { "check", have_usage, check },
 	                                    { "sink", have_broker, set_sink } };
@@ -422,7 +547,7 @@ static void judge(const struct call *call, const char *what, int error)
 		fail_msg("%s, %s: %s left %d descriptors, %d mappings, %d threads", call->name,
 		         what, k2k_errname(code), outcome->descriptors, outcome->mappings,
 		         outcome->threads);
-	if (call->call == deregister &&
+	if ((call->call == deregister || call->call == deregister_many) &&
 	    (atomic_load(&outcome->admitted) != 5 || atomic_load(&outcome->gpu_ns) != 123))
 		fail_msg("%s, %s: %s, the totals are lost: %lu, %lu", call->name, what,
 		         k2k_errname(code), atomic_load(&outcome->admitted),

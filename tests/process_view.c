@@ -31,6 +31,44 @@ static void open_all(const char *name, struct handles *handles)
 	handles->observer = open_as(name, K2K_ROLE_OBSERVER);
 }
 
+static void use_names(const struct handles *handles)
+{
+	struct k2k_kernel_info info = K2K_KERNEL_INFO_INIT;
+	struct k2k_route route = K2K_ROUTE_INIT;
+	size_t count;
+
+	assert_int_equal(k2k_kernel_add(handles->broker, "a", TENANT, no_tag, NULL, NULL), 0);
+	assert_int_equal(k2k_kernel_add(handles->broker, "b", TENANT, no_tag, NULL, NULL),
+	                 K2K_EKERNELS);
+	assert_int_equal(k2k_kernel_find(handles->observer, "a", &info), 0);
+	assert_int_equal(k2k_message_route(handles->broker, "a", "a", no_tag, 1, &route, NULL), 0);
+	assert_int_equal(k2k_kernel_list(handles->observer, TENANT, NULL, 0, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(k2k_kernel_remove(handles->broker, "a"), 0);
+}
+
+static void use_reservations(const struct handles *handles)
+{
+	struct k2k_reservation reservation = K2K_RESERVATION_INIT;
+	uint64_t ns;
+
+	assert_int_equal(k2k_usage_reserve(handles->broker, TENANT, no_tag, 5, &reservation, NULL),
+	                 0);
+	assert_int_equal(k2k_usage_reserved(handles->observer, TENANT, no_tag, &ns), 0);
+	assert_int_equal(ns, 5);
+	assert_int_equal(k2k_usage_commit(handles->broker, &reservation, 2), 0);
+	assert_int_equal(k2k_usage_correct(handles->admin, TENANT, no_tag, -1, "a test", 0), 0);
+}
+
+static void use_shares(const struct handles *handles)
+{
+	struct k2k_shares shares = K2K_SHARES_INIT;
+
+	assert_int_equal(k2k_shares_get(handles->observer, &shares), 0);
+	assert_int_equal(k2k_shares_hold(handles->admin, shares.epoch + 1, 0), 0);
+	assert_int_equal(k2k_shares_hold(handles->admin, shares.epoch + 1, shares.now_ns + 1), 0);
+}
+
 /*
  * Makes each kind of call, until the library has checked again whether the registry still exists.
  */
@@ -49,6 +87,11 @@ static void use_all(const struct handles *handles)
 		assert_int_equal(k2k_kernel_acquire(handles->broker, TENANT, NULL, NULL),
 		                 K2K_EKERNELS);
 		assert_int_equal(k2k_kernel_release(handles->broker, &lease), 0);
+		use_names(handles);
+		use_reservations(handles);
+		use_shares(handles);
+		assert_int_equal(k2k_tenant_drain(handles->admin, TENANT, UINT64_MAX), 0);
+		assert_int_equal(k2k_tenant_resume(handles->admin, TENANT), 0);
 		assert_int_equal(k2k_budget_set(handles->admin, TENANT, 1, rounds), 0);
 		register_tenant(handles->admin, 8, 10, 1);
 		assert_int_equal(k2k_tenant_deregister(handles->admin, 8, &totals), 0);

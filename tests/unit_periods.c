@@ -494,6 +494,24 @@ TEST(a_correction_counts_in_the_period_in_which_it_is_made)
 	fixture_close(&f);
 }
 
+TEST(a_commit_after_the_boundary_counts_in_the_next_period)
+{
+	struct k2k_reservation reservation = K2K_RESERVATION_INIT;
+	struct fixture f;
+
+	open_at(&f, utc(2026, 6, 10, 12));
+	register_renewing(&f, 1000, K2K_RENEWAL_DAY);
+	track(&f, 5);
+	assert_int_equal(
+		k2k_usage_reserve(f.broker, TENANT, tag_of(1, ENGAGEMENT), 10, &reservation, NULL),
+		0);
+	atomic_fetch_add(&wall_ns, DAY);
+	assert_int_equal(k2k_usage_commit(f.broker, &reservation, 7), 0);
+	assert_int_equal(budget_of(&f).period, 2);
+	assert_int_equal(budget_of(&f).used_ns, 7);
+	fixture_close(&f);
+}
+
 TEST(a_repeated_request_is_carried_out_once)
 {
 	struct fixture f;
@@ -511,6 +529,12 @@ TEST(a_repeated_request_is_carried_out_once)
 		assert_int_equal(usage_of(&f).corrected_ns, -(int64_t)request);
 	}
 	assert_int_equal(budget_of(&f).used_ns, 1);
+	/* the number of another correction: of another engagement, of an earlier registration */
+	assert_int_equal(k2k_usage_correct(f.admin, TENANT, tag_of(1, ENGAGEMENT + 1), -1, "x", 99),
+	                 K2K_EEXIST);
+	assert_int_equal(k2k_tenant_deregister(f.admin, TENANT, NULL), 0);
+	register_renewing(&f, 10, K2K_RENEWAL_DAY);
+	assert_int_equal(correct(&f, -1, 99), K2K_EEXIST);
 	fixture_close(&f);
 }
 

@@ -454,6 +454,46 @@ TEST(a_drain_ends_if_someone_resumes_the_tenant)
 	fixture_close(&f);
 }
 
+static uint64_t token(void)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+
+	assert_int_equal(k2k_registry_info(f.broker, &info), 0);
+	return info.grace_token;
+}
+
+/* A drain first notes the registration, and then begins a grace period. */
+static void *register_again_later(void *arg)
+{
+	const uint64_t *before = arg;
+	struct k2k_registry *other;
+
+	WAIT_UNTIL(token() > *before, PATIENCE_S);
+	assert_int_equal(k2k_registry_open(f.name, K2K_ROLE_ADMIN, NULL, &other), 0);
+	assert_int_equal(k2k_batch_begin(other), 0);
+	assert_int_equal(k2k_tenant_deregister(other, ID, NULL), 0);
+	assert_int_equal(k2k_tenant_register(other, ID, NULL), 0);
+	assert_int_equal(k2k_batch_end(other), 0);
+	assert_int_equal(k2k_registry_close(&other), 0);
+	return NULL;
+}
+
+TEST(a_drain_ends_with_its_registration_and_not_with_the_next_one)
+{
+	pthread_t thread;
+	uint64_t before;
+
+	set_up();
+	add(ID, false);
+	before = token();
+	assert_int_equal(k2k_kernel_acquire(f.broker, ID, NULL, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, register_again_later, &before), 0);
+	assert_int_equal(k2k_tenant_drain(f.admin, ID, K2K_NEVER_NS), K2K_ENOTENANT);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(info_of(f.admin, ID).suspended, 0);
+	fixture_close(&f);
+}
+
 TEST(a_drain_in_a_batch_is_refused)
 {
 	set_up();

@@ -396,3 +396,71 @@ TEST(a_window_that_was_damaged_is_used_up_by_both_limits)
 	assert_int_equal(passing(&f, SHARE), SHARE);
 	fixture_close(&f);
 }
+
+static uint64_t token(struct fixture *f)
+{
+	struct k2k_registry_info info = { .size = sizeof info };
+
+	assert_int_equal(k2k_registry_info(f->admin, &info), 0);
+	return info.grace_token;
+}
+
+static void update(struct fixture *f, const struct k2k_quota *quota)
+{
+	assert_int_equal(k2k_tenant_update(f->admin, ID, quota,
+	                                   K2K_UPDATE_RATE | K2K_UPDATE_GPU_MEMORY |
+	                                           K2K_UPDATE_KERNELS | K2K_UPDATE_NAME),
+	                 0);
+}
+
+/* Lowered from `high` to `low`: brokers are asked whether a call is under way. */
+static void lowers(struct fixture *f, const struct k2k_quota *high, const struct k2k_quota *low)
+{
+	uint64_t before;
+
+	update(f, high);
+	before = token(f);
+	update(f, low);
+	assert_int_equal(token(f), before + 1);
+	update(f, low);
+	assert_int_equal(token(f), before + 1);
+}
+
+/* Who grants elsewhere what a limit was lowered by waits for that (k2k_tenant_update). */
+TEST(a_lowered_limit_begins_a_grace_period)
+{
+	struct k2k_quota high = shared_quota(SHARE, ALONE), low;
+	struct fixture f;
+	uint64_t before;
+
+	open_shared(&f);
+	low = shared_quota(SHARE - 1, ALONE);
+	lowers(&f, &high, &low);
+	low = shared_quota(SHARE, ALONE - 1);
+	lowers(&f, &high, &low);
+	low = high;
+	low.max_gpu_memory_bytes--;
+	lowers(&f, &high, &low);
+	low = high;
+	low.max_concurrent_kernels--;
+	lowers(&f, &high, &low);
+	low = high;
+	low.rate_shared = 0;
+	low.rate_alone = 0;
+	lowers(&f, &high, &low);
+	low.rate_period = K2K_PERIOD_MINUTE;
+	lowers(&f, &high, &low);
+	high = low = quota_standard();
+	high.rate_policy = low.rate_policy = K2K_RATE_BUCKET;
+	high.burst = 10;
+	low.burst = 9;
+	lowers(&f, &high, &low);
+	before = token(&f);
+	high.max_messages_per_sec++;
+	high.max_gpu_memory_bytes++;
+	high.max_concurrent_kernels++;
+	high.name = "another";
+	update(&f, &high);
+	assert_int_equal(token(&f), before);
+	fixture_close(&f);
+}
