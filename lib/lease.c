@@ -35,7 +35,8 @@ static int find_in_row(const struct k2k_leaser *leaser, const struct k2k_lease_k
 	*word = k2k_load_acquire(&(*record)->state);
 	/*
 	 * LIVE or IDLE with our incarnation: we filled it, and no other broker has taken it since.
-	 * Another broker may take an IDLE record at any time; then our CAS to LIVE fails
+	 * Another broker, or another thread of ours for another key, may take an IDLE record at any
+	 * time. So it is used again only once we have taken it, too: obtain()
 	 */
 	if (k2k_entry_above(*word) != leaser->broker->incarnation ||
 	    k2k_entry_state(*word) < K2K_ENTRY_LIVE ||
@@ -144,17 +145,27 @@ static int obtain(const struct k2k_leaser *leaser, struct k2k_lease_key *key, in
                   uint64_t word, struct k2k_shm_lease **record)
 {
 	uint64_t live = k2k_entry_word(K2K_ENTRY_LIVE, leaser->broker->incarnation);
+	bool taken = false;
 	uint32_t index;
 	int code;
 
-	/* observe[entry-state], publish[entry-state]: ours again, unless another broker took it */
-	if (found == 0 && (word == live || k2k_cas_acq_rel(&(*record)->state, &word, live)))
+	if (found == 0 && word == live)
 		return 0;
-	if (!find_row(leaser, key))
-		return K2K_EFULL;
-	code = k2k_lease_take(leaser, &index);
-	if (code)
-		return code;
+	/*
+	 * An IDLE record is taken and filled as any other. It may be of another key by now, though
+	 * its word is the same: another thread of ours has had it since we looked.
+	 */
+	if (found == 0) {
+		index = (uint32_t)(*record - leaser->map->leases);
+		taken = k2k_lease_try_take(leaser, index, word);
+	}
+	if (!taken) {
+		if (!find_row(leaser, key))
+			return K2K_EFULL;
+		code = k2k_lease_take(leaser, &index);
+		if (code)
+			return code;
+	}
 	K2K_DELAY(lease_taken);
 	fill(leaser, index, key);
 	*record = &leaser->map->leases[index];

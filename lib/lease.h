@@ -17,13 +17,13 @@
  * Records come from one table and need no cleaner. The state word names the owner:
  *
  *   FREE -> CLAIMED|own                 by CAS, any broker
- *   IDLE -> CLAIMED|own                 by CAS, any broker: an IDLE record holds nothing
+ *   IDLE -> CLAIMED|own                 by CAS, any broker: an IDLE record holds nothing. Also
+ *                                       its own broker, which may use it for another key by now
  *   LIVE|own -> CLAIMED|own             by CAS: the record that the broker keeps, for another use
  *   LIVE or CLAIMED|dead -> CLAIMED|own by CAS, any broker, once the death is reported (deaths.h)
  *   CLAIMED|own -> LIVE|own             when it is filled
  *   LIVE|own -> IDLE|own                by CAS: nothing is wanted, and the broker keeps another
  *                                       one; only while the record's registration is there
- *   IDLE|own -> LIVE|own                by CAS: the next acquire of the same tenant
  *   LIVE -> FREE                        by CAS, the writer: the tenant's grace period has passed,
  *                                       the broker is dead, or the token of a repair that set the
  *                                       record aside has passed

@@ -125,7 +125,7 @@ bool k2k_lease_death_unreported(const struct k2k_map *map, uint64_t incarnation)
 	return false;
 }
 
-static bool try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_t word)
+bool k2k_lease_try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_t word)
 {
 	/* observe[entry-state]: the last owner's stores; publish[entry-state]: the mark above it */
 	return k2k_cas_acq_rel(&leaser->map->leases[index].state, &word,
@@ -153,7 +153,7 @@ static bool take_fresh(const struct k2k_leaser *leaser, uint32_t *index)
 		*index = high;
 		/* publish[pool-high]: before the claim of the record below it */
 		if (k2k_cas_acq_rel(mark, &high, high + 1) && may_take(leaser, *index) &&
-		    try_take(leaser, *index, K2K_ENTRY_FREE))
+		    k2k_lease_try_take(leaser, *index, K2K_ENTRY_FREE))
 			return true;
 	}
 	return false;
@@ -208,7 +208,7 @@ static bool take_kept(const struct k2k_leaser *leaser, uint32_t *index)
 	if (k2k_load_acquire(&record->state) != live || k2k_lease_may_change(leaser, record)) {
 		/* relaxed: under the record's lock */
 		k2k_store_relaxed(&leaser->own->kept, 0);
-		taken = k2k_lease_holds_nothing(record) && try_take(leaser, *index, live);
+		taken = k2k_lease_holds_nothing(record) && k2k_lease_try_take(leaser, *index, live);
 	}
 	k2k_lease_unlock_kept(leaser, kept);
 	return taken;
@@ -242,7 +242,7 @@ int k2k_lease_take(const struct k2k_leaser *leaser, uint32_t *index)
 				continue;
 			}
 		}
-		if (!try_take(leaser, at, word))
+		if (!k2k_lease_try_take(leaser, at, word))
 			continue;
 		k2k_store_relaxed(&map->live->lease_pool.hint, at + 1); /* relaxed: a hint */
 		*index = at;

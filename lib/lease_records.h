@@ -108,6 +108,8 @@ int k2k_lease_corrupt(const struct k2k_lease_key *key, const char *what);
  * K2K_LEASE_REPORT_DEATHS.
  */
 int k2k_lease_take(const struct k2k_leaser *leaser, uint32_t *index);
+/* Makes this record CLAIMED by us, if its state is still `word`, with which it could be taken. */
+bool k2k_lease_try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_t word);
 
 /*
  * May we change the state of our LIVE record? Only while its registration is there and no repair

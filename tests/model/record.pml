@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* CONFIGS: "-DOPS=1" "-DOPS=1 -DREAP" "-DOPS=1 -DNR=1 -DREADS=1" "-DNR=1 -DDEATHS=0 -DREADS=1" "-DNR=1 -DDEATHS=0 -DREAP" "-DNR=1 -DOPS=3 -DOPSB=0 -DDEATHS=0" */
 /* FULL: "-DOPS=1 -DREADS=1" "-DDEATHS=0" "-DNR=1 -DREADS=1" */
-/* MUTATIONS: TAKE_LIVE NO_USE:3 SAME_USE:3 PLAIN_BACK NO_KEY:6 IDLE_FIRST COUNT_FIRST:3 REAP_IDLE:2 */
+/* MUTATIONS: TAKE_LIVE NO_USE:3 SAME_USE:3 PLAIN_BACK IDLE_FIRST COUNT_FIRST:3 REAP_IDLE:2 */
 /*
  * Lease records: who owns one, and what a reader may count for its owner. The decision itself is in
  * lease.pml.
@@ -12,9 +12,9 @@
  *   CLAIMED, LIVE, IDLE with an incarnation), `use`, and contents: its key (tenant, broker slot),
  *   incarnation, count (held; asked and ended behave the same way). row[tenant][slot] is the record
  *   that this slot used last; only the slot's owner writes it.
- *   acquire(t)  If the row's record is IDLE or LIVE with our incarnation and has our key: IDLE ->
- *               LIVE by CAS. Else take one: by CAS from FREE, IDLE|other or LIVE, CLAIMED|dead to
- *               CLAIMED|own; use odd; contents; use even; row; LIVE.
+ *   acquire(t)  Take a record, first the row's if that is IDLE with our incarnation: by CAS from
+ *               FREE, IDLE or LIVE, CLAIMED|dead to CLAIMED|own; use odd; contents; use even; row;
+ *               LIVE.
  *   release     count = 0, then LIVE -> IDLE. (A broker keeps one of its records LIVE for a while,
  *               and takes it for another tenant only while its registration is there. That is not
  *               modelled here; the program lease_reaped of tests/explore shows it.)
@@ -38,8 +38,7 @@
  *   TAKE_LIVE    takes a record that a living broker holds
  *   NO_USE       `use` is not loaded again after the copy: two uses are mixed
  *   SAME_USE     `use` goes back to the number that it had: the same
- *   PLAIN_BACK   IDLE -> LIVE by a store, beside a broker that has just taken the record
- *   NO_KEY       the key of the own record is not checked: writes into another tenant's
+ *   PLAIN_BACK   the row's record is taken by a store, beside a broker that has just taken it
  *   IDLE_FIRST   IDLE before the count is 0
  *   COUNT_FIRST  the row's record is counted although its key is another
  *   REAP_IDLE    the writer frees by a store, not by a CAS that expects the LIVE owner
@@ -107,7 +106,7 @@ next:	do
 			:: !over[1] -> t = 1; inside[CELL(1, s)] = true
 			:: over[0] && over[1] -> goto enddone
 			fi }
-		/* find_own(): its state, then its key */
+		/* find_own(): its state; its key does not matter, since it is filled anew */
 		if
 		:: row[CELL(t, s)] == 0 -> goto take
 		:: row[CELL(t, s)] != 0 -> r = row[CELL(t, s)] - 1
@@ -116,22 +115,16 @@ next:	do
 		:: atomic { state[r] == IDLE && owner[r] == me -> skip }
 		:: atomic { !(state[r] == IDLE && owner[r] == me) -> goto take }
 		fi;
-#ifndef NO_KEY
-		if
-		:: tenant[r] == t && slot[r] == s -> skip
-		:: !(tenant[r] == t && slot[r] == s) -> goto take
-		fi;
-#endif
 		if
 #ifdef PLAIN_BACK
-		:: atomic { state[r] = LIVE; owner[r] = me }
+		:: atomic { state[r] = CLAIMED; owner[r] = me }
 #else
-		:: atomic { state[r] == IDLE && owner[r] == me -> state[r] = LIVE }
+		:: atomic { state[r] == IDLE && owner[r] == me -> state[r] = CLAIMED; owner[r] = me }
 		:: atomic { !(state[r] == IDLE && owner[r] == me) -> goto take }
 #endif
 		:: DIE
 		fi;
-		goto have;
+		goto filling;
 take:		r = 0;
 search:		if
 		:: atomic { r < NR && (state[r] == FREE || state[r] == IDLE || (state[r] != FREE && IS_DEAD(owner[r]))
@@ -143,7 +136,7 @@ search:		if
 		:: atomic { r == NR -> inside[CELL(t, s)] = false; goto next }         /* full */
 		:: DIE
 		fi;
-		i = use[r];
+filling:	i = use[r];
 		if :: atomic { use[r] = use[r] | 1; assert(MINE(r)) } :: DIE fi;
 		if :: atomic { tenant[r] = t; assert(MINE(r)) } :: DIE fi;
 		if :: atomic { slot[r] = s; inc[r] = me } :: DIE fi;
@@ -156,7 +149,7 @@ search:		if
 		i = 0;
 		if :: row[CELL(t, s)] = r + 1 :: DIE fi;
 		if :: state[r] = LIVE :: DIE fi;
-have:		if :: atomic { assert(MINE(r)); assert(tenant[r] == t && slot[r] == s); count[r] = 1; NOTE(t, s, 1); inside[CELL(t, s)] = false } :: DIE fi;
+		if :: atomic { assert(MINE(r)); assert(tenant[r] == t && slot[r] == s); count[r] = 1; NOTE(t, s, 1); inside[CELL(t, s)] = false } :: DIE fi;
 		/* held until it is released, or the tenant is gone */
 		if
 		:: atomic { !over[t] -> inside[CELL(t, s)] = true }
