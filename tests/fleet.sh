@@ -174,6 +174,26 @@ cli_fleet_report_that_comes_twice_changes_nothing() {
 	is "$(bill 42)" '7 2000;'
 }
 
+# What an agent asks writes the row of its host once; what only reads writes nothing.
+cli_fleet_statement_writes_its_host_once() {
+	local epoch
+	fleet; host 1
+	apply '{id: 42, preset: unlimited, budgets: {7: 1s/fleet}, kernels: 8/fleet}'
+	once 0 1
+	epoch=$(sql "select epoch from k2k_fleet.host where name = 'h1'") generation=$(sql "select generation from k2k_fleet.registration")
+	writes() { sql_as a1 "begin; select $1; select pg_stat_get_xact_tuples_updated('k2k_fleet.host'::regclass); commit" || fail "$out"; tail -n 1 <<<"$out"; }
+	is "$(writes "k2k_fleet.report('h1', $epoch, 1000, 1, '{}', '{}', '{}', '{$generation}', '{7}', '{1}', '{0}')")" 1
+	is "$(writes "k2k_fleet.draw('h1', $epoch, 1001, '{$generation}', '{7}', '{0}', '{0}', '{5}')")" 1
+	is "$(writes "k2k_fleet.draw_shares('h1', $epoch, 1002, '{$generation}', '{kernels}', '{0}', '{0}', '{1}')")" 1
+	is "$(writes "k2k_fleet.give_back('h1', $epoch, 1003, '{}', '{}', '{}', '{}')")" 1
+	is "$(writes "k2k_fleet.give_back_shares('h1', $epoch, 1004, '{}', '{}', '{}', '{}')")" 1
+	is "$(writes "k2k_fleet.renew('h1', $epoch, 1005, 5000, true)")" 1
+	sql "update k2k_fleet.host set seen_at = seen_at - interval '1 minute'"
+	is "$(writes "k2k_fleet.chunks('h1', $epoch), k2k_fleet.shares('h1', $epoch), k2k_fleet.registrations('h1', $epoch)")" 0
+	# the second one: it was heard just now
+	is "$(writes "k2k_fleet.problems('h1', $epoch, '{}', '{}', '{}', '{}'), k2k_fleet.finish('h1', $epoch, 99, null, null, null, false)")" 1
+}
+
 cli_fleet_definition_that_does_not_fit_is_a_problem_of_its_host() {
 	fleet; host 1
 	"$TOOL" -r "$(registry 2)" init --max-tenants 2 -q || fail "init"

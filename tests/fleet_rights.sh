@@ -87,11 +87,11 @@ cli_fleet_errors_are_clear() {
 	PGHOST=$DIR/none fleetctl 10 list -J; json '.error.name' K2K_EIO
 	# schemas
 	PGUSER=boss fleetctl 0 init; has "$out" "nothing to do"
-	sql "insert into k2k_fleet.migration (number) values (4)"
-	fleetctl 6 list; has "$err" "version 4, and this program needs version 3; use a later version"
-	once 6 1; has "$err" "needs version 3"
+	sql "insert into k2k_fleet.migration (number) values (5)"
+	fleetctl 6 list; has "$err" "version 5, and this program needs version 4; use a later version"
+	once 6 1; has "$err" "needs version 4"
 	PGUSER=boss fleetctl 6 init
-	sql "delete from k2k_fleet.migration where number = 4"
+	sql "delete from k2k_fleet.migration where number = 5"
 	# out of connections: a clear message, and nothing lost
 	sql "alter role admin connection limit 0"
 	fleetctl 8 list; has "$err" "too many connections"
