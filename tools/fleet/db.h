@@ -39,6 +39,12 @@ extern const size_t db_migration_count;
  */
 bool db_check_conninfo(const char *conninfo, char *message, size_t room);
 
+/*
+ * What a signal does that is waited for: if this descriptor (signalfd) is readable, no wait for the
+ * server is longer than `most_ns`, whatever its timeout is.
+ */
+void db_hurry(int signals, uint64_t most_ns);
+
 /* Connects. Returns 0, or a K2K_E... code. */
 int db_open(struct db *db, const char *conninfo, const char *program, uint64_t timeout_ns);
 void db_close(struct db *db);
