@@ -4,6 +4,8 @@ if(NOT TARGET k2k-fleetd)
   return()
 endif()
 
+k2k_test(NAME unit_fleet SOURCES unit_fleet.c ${PROJECT_SOURCE_DIR}/tools/k2k-fleetd/pace.c LIBRARIES k2k-fleet-db)
+
 set(fleet_arguments ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> LABEL fleet
   ENVIRONMENT "K2K_FLEETCTL=$<TARGET_FILE:k2k-fleetctl>" "K2K_FLEETD=$<TARGET_FILE:k2k-fleetd>"
   "K2K_FLEET_DATABASE=${CMAKE_CURRENT_BINARY_DIR}/fleet-database")

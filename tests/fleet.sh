@@ -174,6 +174,76 @@ cli_fleet_report_that_comes_twice_changes_nothing() {
 	is "$(bill 42)" '7 2000;'
 }
 
+# What an agent asks writes the row of its host once; what only reads writes nothing.
+cli_fleet_statement_writes_its_host_once() {
+	local epoch
+	fleet; host 1
+	apply '{id: 42, preset: unlimited, budgets: {7: 1s/fleet}, kernels: 8/fleet}'
+	once 0 1
+	epoch=$(sql "select epoch from k2k_fleet.host where name = 'h1'") generation=$(sql "select generation from k2k_fleet.registration")
+	writes() { sql_as a1 "begin; select $1; select pg_stat_get_xact_tuples_updated('k2k_fleet.host'::regclass); commit" || fail "$out"; tail -n 1 <<<"$out"; }
+	is "$(writes "k2k_fleet.report('h1', $epoch, 1000, 1, '{}', '{}', '{}', '{$generation}', '{7}', '{1}', '{0}')")" 1
+	is "$(writes "k2k_fleet.draw('h1', $epoch, 1001, '{$generation}', '{7}', '{0}', '{0}', '{5}')")" 1
+	is "$(writes "k2k_fleet.draw_shares('h1', $epoch, 1002, '{$generation}', '{kernels}', '{0}', '{0}', '{1}')")" 1
+	is "$(writes "k2k_fleet.give_back('h1', $epoch, 1003, '{}', '{}', '{}', '{}')")" 1
+	is "$(writes "k2k_fleet.give_back_shares('h1', $epoch, 1004, '{}', '{}', '{}', '{}')")" 1
+	is "$(writes "k2k_fleet.renew('h1', $epoch, 1005, 5000, true)")" 1
+	sql "update k2k_fleet.host set seen_at = seen_at - interval '1 minute'"
+	is "$(writes "k2k_fleet.chunks('h1', $epoch), k2k_fleet.shares('h1', $epoch), k2k_fleet.registrations('h1', $epoch)")" 0
+	# the second one: it was heard just now
+	is "$(writes "k2k_fleet.problems('h1', $epoch, '{}', '{}', '{}', '{}'), k2k_fleet.finish('h1', $epoch, 99, null, null, null, false)")" 1
+}
+
+sends_all_again() { until_true 60 eval '[[ $(sql "select ns from k2k_fleet.total where engagement = 7") == 1000 ]]'; }
+cut() { sql "$1; select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename = 'a1'" >/dev/null; }
+
+# Who connects again sends what has changed, and all if the database may lack something.
+cli_fleet_host_that_connects_again_sends_what_has_changed() {
+	local token epoch lost="update k2k_fleet.total set ns = 0 where engagement = 7"
+	fleet; host 1
+	apply '{id: 42, rate: 9k/s}' '{id: 43, rate: 100/s/fleet}'
+	agent 1
+	until_true 60 has_rate 1 42 9000
+	use 1 'track 42 7 1000' 'track 42 8 1'
+	until_true 60 has_bill 42 '7 1000;8 1;'
+	until_true 60 eval '[[ -n $(sql "select token from k2k_fleet.host where name = '"'h1'"'") ]]'
+	cut "select 1"
+	use 1 'track 42 8 1'
+	until_true 60 has_bill 42 '7 1000;8 2;'
+	is "$(sql "select string_agg((t.epoch = h.epoch)::text, ' ' order by engagement) from k2k_fleet.total t, k2k_fleet.host h where h.name = 'h1'")" "false true"
+	# another server; one that lacks a statement that was answered; another agent has greeted between
+	cut "$lost; update k2k_fleet.host set database_epoch = 'another'"
+	sends_all_again
+	cut "$lost; update k2k_fleet.host set seq = 0 where name = 'h1'"
+	sends_all_again
+	cut "$lost; update k2k_fleet.host set agent = gen_random_uuid() where name = 'h1'"
+	sends_all_again
+	# a report was not answered, but carried out, when the registry is as before again
+	epoch=$(sql "select epoch from k2k_fleet.host where name = 'h1'")
+	hold "lock table k2k_fleet.total in share mode"
+	"$TOOL" -r "$(registry 1)" usage correct 42 7 --by -3ns --reason test -q || fail "correct"
+	until_true 60 waits_in report
+	until_true 60 says 1 "did not answer within"
+	"$TOOL" -r "$(registry 1)" usage correct 42 7 --by 3ns --reason test -q || fail "correct"
+	let_go
+	until_true 60 eval '[[ $(sql "select corrected_ns, epoch > $epoch from k2k_fleet.total where engagement = 7") == "0|t" ]]'
+	# the lease is renewed first: here the definitions can't be read
+	rm "$DIR/hold" "$DIR/held"
+	hold "lock table k2k_fleet.definition"
+	until_true 60 waits_in definitions
+	token=$(sql "select token from k2k_fleet.host where name = 'h1'")
+	cut "select 1"
+	until_true 60 eval '[[ $(sql "select token from k2k_fleet.host where name = '"'h1'"'") != "$token" ]]'
+	let_go
+	# each day
+	end_agent 1 TERM
+	agent 1 --full 100ms
+	until_true 60 eval '[[ $(sql "select seq > 3 from k2k_fleet.host where name = '"'h1'"'") == t ]]'
+	sql "$lost"
+	sends_all_again
+	is "$(sql "select count(*) from k2k_fleet.discrepancy")" 0
+}
+
 cli_fleet_definition_that_does_not_fit_is_a_problem_of_its_host() {
 	fleet; host 1
 	"$TOOL" -r "$(registry 2)" init --max-tenants 2 -q || fail "init"

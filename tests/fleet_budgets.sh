@@ -165,7 +165,7 @@ cli_fleet_budget_follows_an_upgrade() {
 	sql_as a1 "select k2k_fleet.hello('h1', '$("$TOOL" -r "$(registry 1)" export -J | jq -r .uuid)', '$(</proc/sys/kernel/random/boot_id)', 'x');
 		select k2k_fleet.adopt('h1', 1, 1, 42, 1, false, 0, 0, '{7}', '{$(ms 100)}', '{0}');
 		select k2k_fleet.report('h1', 1, 1, 1, '{}', '{}', '{}', '{1}', '{7}', '{$(ms 300)}', '{0}')" || fail "$out"
-	PGUSER=boss fleetctl 0 init; has "$out" "version 3"
+	PGUSER=boss fleetctl 0 init; has "$out" "version 4"
 	is "$(bill 42)" "7 $(ms 200);"
 	# what was used before counts
 	use 1 "track 42 7 $(ms 200)"
@@ -174,6 +174,28 @@ cli_fleet_budget_follows_an_upgrade() {
 	once 0 1 --chunk 10s
 	is "$(budget_on 1)" 1100
 	is "$(state free)" 0
+	audit
+}
+
+# What hosts have used is charged by one write of each budget, however many hosts there are.
+cli_fleet_budget_that_is_given_to_many_hosts_is_written_once() {
+	fleet
+	sql "set session_replication_role = replica; -- rows as agents make them
+		insert into k2k_fleet.definition (tenant, fleet_gen, doc, version) values (1, 1, '{}', 1), (2, 2, '{}', 2);
+		update k2k_fleet.fleet set version = 2;
+		insert into k2k_fleet.run (run, host, boot_id, registry) select md5(i::text)::uuid, 'h1', gen_random_uuid(), 'x' from generate_series(1, 300) i;
+		insert into k2k_fleet.registration (run, generation, tenant, fleet_gen, kind, state)
+			select run, t, t, t, 'new', case when t = 1 and random() < 0.5 then 'final' else 'open' end from k2k_fleet.run, generate_series(1, 2) t;
+		insert into k2k_fleet.total (run, generation, engagement, ns, base_ns, corrected_ns, base_corrected_ns, epoch, seq)
+			select run, generation, 7, 1000, 0, 0, 0, 1, 1 from k2k_fleet.registration"
+	is "$(sql "begin; select k2k_fleet.change(2, '{1,2,3}', '{x,y,z}', '{1,2,3}', '{7,7,7}', '{1000000,100,5}');
+		select pg_stat_get_xact_tuples_updated('k2k_fleet.budget'::regclass); commit")" $'5\n2'
+	is "$(sql "select tenant, charged, hosts < 300 from k2k_fleet.budget order by tenant")" $'1|300000|t\n2|300000|f\n3|0|t'
+	audit
+	# given again, nothing is to be charged: reports go on meanwhile
+	hold "select k2k_fleet.change(5, '{1}', '{x}', '{1}', '{7}', '{2000000}')"
+	is "$(sql "set lock_timeout = '10s'; update k2k_fleet.total set ns = 2000 where generation = 2 and run = md5('1')::uuid returning ns")" 2000
+	let_go
 	audit
 }
 
@@ -209,6 +231,8 @@ cli_fleet_budget_refuses_what_makes_no_sense() {
 	! sql_as admin "update k2k_fleet.budget set charged = 0" || fail "an administrator may change what is charged"
 	! sql_as admin "select k2k_fleet.change(1, '{42}', '{x}', '{43}', '{7}', '{1}')" || fail "a budget without its tenant"
 	has "$out" "without the definition of its tenant"
+	! sql_as admin "select k2k_fleet.change(1, '{42,42}', '{x,y}')" || fail "a tenant twice"
+	has "$out" "a tenant is given twice"
 	epoch=$(sql "select epoch from k2k_fleet.host where name = 'h1'") generation=$(sql "select generation from k2k_fleet.chunk limit 1")
 	drawn() { sql "select drawn from k2k_fleet.chunk where engagement = 7"; }
 	before=$(drawn)

@@ -205,6 +205,8 @@ audit() {
 			where (c.tenant, c.fleet_gen, c.engagement) = (b.tenant, b.fleet_gen, b.engagement))")" 0
 	is "$(sql "select count(*) from k2k_fleet.chunk c join k2k_fleet.total t using (run, generation, engagement)
 		where c.used <> t.ns - t.base_ns + t.corrected_ns - t.base_corrected_ns")" 0
+	is "$(sql "select count(*) from k2k_fleet.budget b where hosts <> (select count(*) from k2k_fleet.chunk c
+		where (c.tenant, c.fleet_gen, c.engagement) = (b.tenant, b.fleet_gen, b.engagement) and not c.closed)")" 0
 }
 # insist N COUNT MS: the same by one broker that asks again and again, until so many were granted. While it asks, its host
 # keeps what it has drawn; one that begins a process for each attempt may return it in between.

@@ -111,10 +111,21 @@ static int failed_to_connect(struct db *db)
 	return db->code;
 }
 
+static int signals_fd = -1;
+static uint64_t hurry_ns;
+
+void db_hurry(int signals, uint64_t most_ns)
+{
+	signals_fd = signals;
+	hurry_ns = most_ns;
+}
+
 /* Waits until the socket is ready, or the time is over. */
 static bool await(struct db *db, short events, uint64_t deadline_ns)
 {
-	struct pollfd p = { .fd = PQsocket(db->conn), .events = events };
+	struct pollfd p[2] = { { .fd = PQsocket(db->conn), .events = events },
+		               { .fd = db->timeout_ns > hurry_ns ? signals_fd : -1,
+		                 .events = POLLIN } };
 
 	for (;;) {
 		uint64_t now = clock_monotonic_ns();
@@ -122,11 +133,15 @@ static bool await(struct db *db, short events, uint64_t deadline_ns)
 
 		if (now >= deadline_ns)
 			return false;
-		ready = poll(&p, 1, (int)((deadline_ns - now) / 1000000) + 1);
-		if (ready > 0)
+		ready = poll(p, 2, (int)((deadline_ns - now) / 1000000) + 1);
+		if (p[0].revents)
 			return true;
 		if (ready < 0 && errno != EINTR)
 			return false;
+		if (ready > 0) { /* a signal */
+			deadline_ns -= db->timeout_ns - hurry_ns;
+			p[1].fd = -1;
+		}
 	}
 }
 

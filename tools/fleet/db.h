@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define DB_SCHEMA_VERSION 3
+#define DB_SCHEMA_VERSION 4
 
 struct db {
 	PGconn *conn; /* null: not connected */
@@ -38,6 +38,12 @@ extern const size_t db_migration_count;
  * the list of processes. `message` says which.
  */
 bool db_check_conninfo(const char *conninfo, char *message, size_t room);
+
+/*
+ * What a signal does that is waited for: if this descriptor (signalfd) is readable, no wait for the
+ * server is longer than `most_ns`, whatever its timeout is.
+ */
+void db_hurry(int signals, uint64_t most_ns);
 
 /* Connects. Returns 0, or a K2K_E... code. */
 int db_open(struct db *db, const char *conninfo, const char *program, uint64_t timeout_ns);

@@ -87,13 +87,14 @@ struct silent_host {
 	uint64_t since_ns, hold_ns; /* of CLOCK_BOOTTIME; the lease with the margin */
 };
 
-/* What the database has acknowledged. */
+/* What the database has acknowledged. in_doubt: it was sent anew since, and not answered. */
 struct reported_tenant {
-	uint64_t generation, admitted, unattributed_ns;
+	uint64_t generation, admitted, unattributed_ns, in_doubt;
 };
 struct reported_usage {
 	uint64_t generation, engagement, ns;
 	int64_t corrected_ns;
+	uint64_t in_doubt;
 };
 
 /* What metrics tell, since the agent started. */
@@ -107,7 +108,7 @@ struct counts {
 
 struct agent {
 	const char *conninfo, *host;
-	uint64_t poll_ns, report_ns, drain_ns, chunk_ns, lease_ns;
+	uint64_t poll_ns, report_ns, full_ns, drain_ns, chunk_ns, lease_ns;
 	const char *metrics; /* the file of --metrics, or null */
 	bool once;
 
@@ -116,10 +117,16 @@ struct agent {
 	struct k2k_registry_info info;
 
 	struct db db;
-	uint64_t epoch, sequence; /* epoch 0: the database has not been greeted */
-	uint64_t have, applied;   /* versions */
-	bool greeted_anew;        /* all definitions are to be fetched */
-	bool replaced;            /* another agent speaks for this host */
+	char id[40];                 /* of this process */
+	uint64_t epoch;              /* 0: the database has not been greeted */
+	uint64_t sequence, answered; /* statements of this process that have a number */
+	uint64_t have, applied;      /* versions */
+	bool anew;                   /* all definitions are to be fetched */
+	bool greeted;                /* and what has to come first after that is to be done */
+	bool replaced;               /* another agent speaks for this host */
+	unsigned failures;           /* passes that failed, since the last good one */
+	uint64_t patient_until_ns;   /* of CLOCK_MONOTONIC: the connection is new */
+	bool in_batch;
 	/* that were not answered: the database may carry them out after later ones */
 	unsigned lost_greetings;
 
@@ -158,8 +165,12 @@ int link_open(struct agent *a);
 void link_close(struct agent *a);
 /* Fetches new definitions; sets a->changed. */
 int link_fetch(struct agent *a);
+/* The database may lack what it has acknowledged: all is to be fetched and reported. */
+void link_begin_anew(struct agent *a);
 /* A call whose first two parameters are host and epoch. Null: it failed, which is reported. */
 PGresult *link_call(struct agent *a, const char *sql, int count, const char *const *values);
+/* The same, and the third is the number of the statement: a late one changes nothing. */
+PGresult *link_next(struct agent *a, const char *sql, int count, const char *const *values);
 struct definition *definition_find(struct agent *a, k2k_tenant_id tenant);
 struct registration *registration_find(struct agent *a, uint64_t generation);
 void registration_add(struct agent *a, struct registration registration);
@@ -172,6 +183,9 @@ int link_finish(struct agent *a, uint64_t generation, const struct k2k_tenant_to
  * synchronous standby: a primary that has been replaced does not answer.
  */
 int link_check(struct agent *a);
+/* A batch, in which no answer is waited for longer than --timeout. A failure is reported. */
+int link_batch_begin(struct agent *a);
+void link_batch_end(struct agent *a);
 
 /* ---- chunks.c: budgets and limits over the fleet ------------------------------------------ */
 
@@ -202,6 +216,8 @@ uint64_t chunk_sum(uint64_t a, uint64_t b); /* never UINT64_MAX, which would be 
 
 /* Renews the lease, if there are shares of rates. Takes those of hosts whose lease has ended. */
 int lease_renew(struct agent *a);
+/* After a greeting, before anything else: renews it, and fetches what the host had drawn before. */
+int lease_go_on(struct agent *a);
 /* The database was greeted: what was seen of other hosts may be another database's. */
 void lease_greeted(struct agent *a);
 

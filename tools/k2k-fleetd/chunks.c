@@ -269,17 +269,14 @@ static void statement_add(struct statement *s, const struct chunk *c, uint64_t a
 static int statement_send(struct agent *a, struct statement *s, const char *const sql[2],
                           bool has_asks, bool may_be_left)
 {
-	const char *values[1 + ARRAYS];
-	char sequence[24];
+	const char *values[ARRAYS];
 	PGresult *result = NULL;
 	bool left = may_be_left && !s->arrays[GENERATIONS].count;
 
-	snprintf(sequence, sizeof(sequence), "%" PRIu64, left ? 0 : ++a->sequence);
-	values[0] = sequence;
 	for (size_t i = 0; i < ARRAYS; i++)
-		values[1 + i] = db_array_end(&s->arrays[i]);
+		values[i] = db_array_end(&s->arrays[i]);
 	if (!left)
-		result = link_call(a, sql[s->shares], has_asks ? 6 : 5, values);
+		result = link_next(a, sql[s->shares], has_asks ? ARRAYS : ARRAYS - 1, values);
 	if (result)
 		take_drawn(a, result);
 	PQclear(result);
@@ -338,13 +335,11 @@ static int draw(struct agent *a)
 		needed = needed || differs(&a->chunks[i]) || draws(&a->chunks[i]);
 	if (!needed)
 		return 0;
-	code = k2k_batch_begin(a->reg);
-	if (code) {
-		say(a, "registry '%s': %s", a->ctl.registry, k2k_error_detail()->text);
+	code = link_batch_begin(a);
+	if (code)
 		return code;
-	}
 	code = draw_in_batch(a);
-	k2k_batch_end(a->reg);
+	link_batch_end(a);
 	return code;
 }
 

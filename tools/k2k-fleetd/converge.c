@@ -206,13 +206,11 @@ static void carry_out_step(struct agent *a, const struct plan *plan, const struc
 static int carry_out(struct agent *a, const struct plan *plan, const struct document *d,
                      uint64_t first)
 {
-	int code = k2k_batch_begin(a->reg);
+	int code = link_batch_begin(a);
 	k2k_tenant_id id;
 
-	if (code) {
-		say(a, "registry '%s': %s", a->ctl.registry, k2k_error_detail()->text);
+	if (code)
 		return code;
-	}
 	code = link_check(a); /* in the batch: see chunks.c, 1 */
 	if (!code)
 		code = plan_free_names(a->reg, d, plan, &id);
@@ -222,7 +220,7 @@ static int carry_out(struct agent *a, const struct plan *plan, const struct docu
 		if (!leaves(a, plan, s))
 			carry_out_step(a, plan, d, s, s->action == REGISTER ? first++ : 0);
 	}
-	k2k_batch_end(a->reg);
+	link_batch_end(a);
 	return code;
 }
 

@@ -14,6 +14,7 @@
  *    compares the token, and its own clock. The host's epoch is over then: it greets anew.
  */
 #include "agent.h"
+#include "common/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,11 +56,11 @@ static int begin_epoch(struct agent *a, uint64_t now_ns)
 	int code = chunks_fetch(a);
 
 	if (!code)
-		code = k2k_batch_begin(a->reg);
+		code = link_batch_begin(a);
 	if (code)
 		return code;
 	code = set_shares(a);
-	k2k_batch_end(a->reg);
+	link_batch_end(a);
 	a->greeted_at_ns = now_ns;
 	return code;
 }
@@ -159,12 +160,11 @@ static int take_ended(struct agent *a, uint64_t asked_ns)
 
 static PGresult *renew(struct agent *a, bool old_over)
 {
-	char sequence[24], lease[24];
+	char lease[24];
 
-	snprintf(sequence, sizeof(sequence), "%" PRIu64, ++a->sequence);
 	snprintf(lease, sizeof(lease), "%" PRIu64, a->lease_ns / 1000000);
-	return link_call(a, "select host, token, hold_ms from k2k_fleet.renew($1, $2, $3, $4, $5)",
-	                 3, (const char *[]){ sequence, lease, old_over ? "true" : "false" });
+	return link_next(a, "select host, token, hold_ms from k2k_fleet.renew($1, $2, $3, $4, $5)",
+	                 2, (const char *[]){ lease, old_over ? "true" : "false" });
 }
 
 int lease_renew(struct agent *a)
@@ -197,5 +197,17 @@ int lease_renew(struct agent *a)
 		code = take_ended(a, before.now_ns);
 	}
 	PQclear(result);
+	return code;
+}
+
+int lease_go_on(struct agent *a)
+{
+	int code;
+
+	if (!has_rates(a))
+		return a->chunk_count ? chunks_fetch(a) : 0;
+	code = lease_renew(a);
+	if (!code)
+		a->lease_due_ns = clock_monotonic_ns() + a->lease_ns / 4;
 	return code;
 }

@@ -106,16 +106,14 @@ static void deregister(struct agent *a, size_t count)
 
 static int deregister_in_batch(struct agent *a, size_t count)
 {
-	int code = k2k_batch_begin(a->reg);
+	int code = link_batch_begin(a);
 
-	if (code) {
-		say(a, "registry '%s': %s", a->ctl.registry, k2k_error_detail()->text);
+	if (code)
 		return code;
-	}
 	code = link_check(a);
 	if (!code)
 		deregister(a, count);
-	k2k_batch_end(a->reg);
+	link_batch_end(a);
 	return code;
 }
 

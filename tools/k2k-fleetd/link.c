@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* link.c - the conversation with the database */
 #include "agent.h"
+#include "pace.h"
+#include "common/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,38 +34,81 @@ static int trouble(struct agent *a)
 	return a->db.code;
 }
 
-PGresult *link_call(struct agent *a, const char *sql, int count, const char *const *values)
+/* A connection that is new may take longer for its first statements: others are new, too. */
+static uint64_t timeout_of(const struct agent *a)
+{
+	uint64_t now = clock_monotonic_ns(), timeout = a->ctl.timeout_ns;
+
+	return a->in_batch || a->patient_until_ns < now + timeout ? timeout
+	                                                          : a->patient_until_ns - now;
+}
+
+static PGresult *call(struct agent *a, const char *sql, const char *sequence, int count,
+                      const char *const *values)
 {
 	const char *all[16] = { a->host };
 	char epoch[NUMBER_TEXT];
+	int first = 2;
 	PGresult *result;
 
 	all[1] = number(epoch, a->epoch);
+	if (sequence)
+		all[first++] = sequence;
 	for (int i = 0; i < count; i++)
-		all[i + 2] = values[i];
-	result = db_call(&a->db, sql, count + 2, all);
+		all[first + i] = values[i];
+	a->db.timeout_ns = timeout_of(a);
+	result = db_call(&a->db, sql, first + count, all);
 	if (!result)
 		trouble(a);
 	return result;
 }
 
-int link_check(struct agent *a)
+PGresult *link_call(struct agent *a, const char *sql, int count, const char *const *values)
+{
+	return call(a, sql, NULL, count, values);
+}
+
+PGresult *link_next(struct agent *a, const char *sql, int count, const char *const *values)
 {
 	char sequence[NUMBER_TEXT];
-	PGresult *result = link_call(
-		a, "select from k2k_fleet.draw($1, $2, $3, '{}', '{}', '{}', '{}', '{}')", 1,
-		(const char *[]){ number(sequence, ++a->sequence) });
+	PGresult *result = call(a, sql, number(sequence, ++a->sequence), count, values);
+
+	if (result)
+		a->answered = a->sequence;
+	return result;
+}
+
+int link_check(struct agent *a)
+{
+	PGresult *result = link_next(
+		a, "select from k2k_fleet.draw($1, $2, $3, '{}', '{}', '{}', '{}', '{}')", 0, NULL);
 
 	PQclear(result);
 	return result ? 0 : a->db.code;
 }
 
+int link_batch_begin(struct agent *a)
+{
+	int code = k2k_batch_begin(a->reg);
+
+	if (code)
+		say(a, "registry '%s': %s", a->ctl.registry, k2k_error_detail()->text);
+	a->in_batch = !code;
+	return code;
+}
+
+void link_batch_end(struct agent *a)
+{
+	k2k_batch_end(a->reg);
+	a->in_batch = false;
+}
+
 /* ---- greeting ---------------------------------------------------------------------------- */
 
-static bool read_boot_id(char text[64])
+static bool read_id(const char *path, char text[40])
 {
-	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-	bool good = f && fgets(text, 64, f);
+	FILE *f = fopen(path, "re");
+	bool good = f && fgets(text, 40, f);
 
 	if (f)
 		fclose(f);
@@ -100,32 +145,55 @@ static int fetch_registrations(struct agent *a)
 	return 0;
 }
 
+void link_begin_anew(struct agent *a)
+{
+	a->have = a->applied = 0;
+	a->tenant_count = a->usage_count = 0;
+	a->problems_sent = false;
+	a->anew = true;
+}
+
+/*
+ * The database knows which process has greeted last, and its last statement. If that is this one,
+ * and no statement that it has answered is missing, then it is not another database, nor an older
+ * one, and nobody else has spoken for the host: what was acknowledged is there. All the same it may
+ * be another server than before: then its epoch is another, too, and all is reported.
+ */
 static int greet(struct agent *a)
 {
 	struct k2k_shares shares = K2K_SHARES_INIT;
-	char boot[64], known[NUMBER_TEXT];
+	char boot[40], seen[NUMBER_TEXT], answered[NUMBER_TEXT];
+	bool known;
 	PGresult *result;
 
-	if (!read_boot_id(boot) || k2k_shares_get(a->reg, &shares)) {
-		say(a, "/proc/sys/kernel/random/boot_id, or the registry, can't be read");
+	if (!read_id("/proc/sys/kernel/random/boot_id", boot) ||
+	    (!a->id[0] && !read_id("/proc/sys/kernel/random/uuid", a->id)) ||
+	    k2k_shares_get(a->reg, &shares)) {
+		say(a, "/proc/sys/kernel/random, or the registry, can't be read");
 		return K2K_EIO;
 	}
-	result = db_call(&a->db, "select epoch from k2k_fleet.hello($1, $2, $3, $4, $5)", 5,
+	a->db.timeout_ns = timeout_of(a);
+	result = db_call(&a->db,
+	                 "select epoch, known, last_seq "
+	                 "from k2k_fleet.hello($1, $2, $3, $4, $5, $6, $7)",
+	                 7,
 	                 (const char *[]){ a->host, a->info.uuid, boot, a->ctl.registry,
-	                                   number(known, shares.epoch) });
+	                                   number(seen, shares.epoch), a->id,
+	                                   number(answered, a->answered) });
 	if (!result) {
 		a->lost_greetings += !a->db.sqlstate[0];
 		return trouble(a);
 	}
 	a->epoch = db_u64(result, 0, 0);
+	known = PQgetvalue(result, 0, 1)[0] == 't';
+	if (db_u64(result, 0, 2) > a->sequence)
+		a->sequence = db_u64(result, 0, 2);
 	PQclear(result);
-	/* it may be another database, or an older one: all is reported and read anew */
-	a->sequence = a->have = a->applied = 0;
-	a->tenant_count = a->usage_count = 0;
-	a->problems_sent = false;
-	a->greeted_anew = true;
+	if (!known)
+		link_begin_anew(a);
 	chunks_greeted(a);
 	lease_greeted(a);
+	a->greeted = true;
 	return fetch_registrations(a);
 }
 
@@ -137,12 +205,14 @@ void link_close(struct agent *a)
 
 int link_open(struct agent *a)
 {
+	uint64_t patience = pace_patience(a->ctl.timeout_ns, a->failures);
 	int code;
 
 	if (a->db.conn && a->epoch)
 		return 0;
 	link_close(a);
-	if (db_open(&a->db, a->conninfo, CTL_NAME, a->ctl.timeout_ns) || db_check_schema(&a->db))
+	a->patient_until_ns = clock_monotonic_ns() + patience;
+	if (db_open(&a->db, a->conninfo, CTL_NAME, patience) || db_check_schema(&a->db))
 		code = trouble(a);
 	else
 		code = greet(a);
@@ -262,12 +332,12 @@ int link_fetch(struct agent *a)
 
 		if (!result)
 			return a->db.code;
-		if (a->greeted_anew) {
+		if (a->anew) {
 			for (size_t i = 0; i < a->definition_count; i++)
 				definition_free(&a->definitions[i]);
 			a->definition_count = 0;
 			a->changed = true;
-			a->greeted_anew = false;
+			a->anew = false;
 		}
 		rows = PQntuples(result);
 		a->changed = a->changed || rows;

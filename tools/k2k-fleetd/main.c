@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* k2k-fleetd - the agent of a registry in a fleet */
 #include "agent.h"
+#include "pace.h"
 #include "common/clock.h"
 #include "common/service.h"
 
@@ -9,11 +10,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define CHECK_NS UINT64_C(10000000000) /* between two looks for what others have changed */
-#define BACKOFF_MOST_NS UINT64_C(5000000000)
+#define TELL_NS UINT64_C(1000000000)   /* between two metrics */
 
 static const char usage[] = "Usage: k2k-fleetd [-r NAME] [-d CONNINFO] [--host NAME] [options]\n";
 
@@ -30,12 +31,14 @@ static const char help[] =
 	"                       without a password: that belongs into ~/.pgpass\n"
 	"      --host NAME      the host's name in the fleet (the machine's)\n"
 	"      --poll DUR       ask for new definitions this often (500ms; up to a fifth more)\n"
-	"      --report DUR     report the use this often (10s; at most 20s)\n"
+	"      --report DUR     report the use this often (10s; at most 20s; up to a fifth more)\n"
+	"      --full DUR       report and read all again this often (20h; up to a fifth more)\n"
 	"      --drain DUR      how long a tenant that is removed may keep what it holds (30s)\n"
 	"      --chunk DUR      draw at least so much of a budget over the fleet at once (10s)\n"
 	"      --lease DUR      shares of rates end so long after they were last renewed (5s)\n"
 	"      --metrics FILE   write metrics of the agent into it, every second\n"
-	"      --timeout DUR    the longest wait for the database or the registry (5s)\n"
+	"      --timeout DUR    the longest wait for the database or the registry (5s; for a new\n"
+	"                       connection twice that, and up to 30s after failures)\n"
 	"      --once           do everything once, and end\n"
 	"  -h, --help           this\n"
 	"  -V, --version        the version\n"
@@ -79,7 +82,8 @@ enum {
 	LONG_ONCE,
 	LONG_CHUNK,
 	LONG_METRICS,
-	LONG_LEASE
+	LONG_LEASE,
+	LONG_FULL
 };
 
 static void wrong(const char *message, const char *text)
@@ -118,6 +122,7 @@ static void take_option(struct agent *a, int c)
 	case LONG_HOST: a->host = optarg; break;
 	case LONG_POLL: a->poll_ns = duration("--poll", optarg, year); break;
 	case LONG_REPORT: a->report_ns = duration("--report", optarg, UINT64_C(20000000000)); break;
+	case LONG_FULL: a->full_ns = duration("--full", optarg, year); break;
 	case LONG_DRAIN: a->drain_ns = duration("--drain", optarg, year); break;
 	case LONG_TIMEOUT: a->ctl.timeout_ns = duration("--timeout", optarg, year); break;
 	case LONG_CHUNK: a->chunk_ns = duration("--chunk", optarg, year); break;
@@ -138,6 +143,7 @@ static void read_options(struct agent *a, int argc, char **argv)
 		{ "host", required_argument, NULL, LONG_HOST },
 		{ "poll", required_argument, NULL, LONG_POLL },
 		{ "report", required_argument, NULL, LONG_REPORT },
+		{ "full", required_argument, NULL, LONG_FULL },
 		{ "drain", required_argument, NULL, LONG_DRAIN },
 		{ "timeout", required_argument, NULL, LONG_TIMEOUT },
 		{ "chunk", required_argument, NULL, LONG_CHUNK },
@@ -215,9 +221,45 @@ static int registry_open(struct agent *a)
 /* ---- the loop ---------------------------------------------------------------------------- */
 
 struct due {
-	uint64_t report_ns, check_ns;
+	uint64_t report_ns, full_ns, check_ns;
 	uint64_t count_ns; /* of what there is to report, while it can't be */
 };
+
+/*
+ * Reports, if it is time for it, and if definitions are in force that were not (is_new): that does
+ * not move the next report, so that hosts don't report together after a change. The second report
+ * has any distance from the first one, so that those that were started together don't, either. One
+ * that failed is due at once. Returns in *was_due whether it was time for it.
+ */
+static int report_if_due(struct agent *a, struct due *due, uint64_t now, bool is_new, bool *was_due)
+{
+	int code;
+
+	*was_due = now >= due->report_ns;
+	if (!*was_due && !is_new)
+		return 0;
+	code = report(a);
+	if (!code && a->chunk_count)
+		code = chunks_fetch(a); /* what others need */
+	if (code)
+		due->report_ns = now;
+	else if (*was_due)
+		due->report_ns = now + (due->report_ns ? pace_pause(a->report_ns)
+		                                       : pace_part(a->report_ns));
+	return code;
+}
+
+/* What the database has is compared with what the registry has by sending all. */
+static void begin_anew_if_due(struct agent *a, struct due *due, uint64_t now)
+{
+	if (now < due->full_ns)
+		return;
+	if (due->full_ns) {
+		link_begin_anew(a);
+		due->report_ns = now;
+	}
+	due->full_ns = now + pace_pause(a->full_ns);
+}
 
 /* Budgets and limits over the fleet. Shares are looked after as often as the lease. */
 static int share(struct agent *a, bool reports)
@@ -240,12 +282,17 @@ static int pass(struct agent *a, struct due *due)
 {
 	int code = registry_open(a);
 	uint64_t now = clock_monotonic_ns();
-	bool reports;
+	bool was_due, is_new = false;
 
 	if (!code)
 		code = link_open(a);
-	if (!code)
-		code = link_fetch(a);
+	if (!code && a->greeted)
+		code = lease_go_on(a);
+	if (code)
+		return code;
+	a->greeted = false;
+	begin_anew_if_due(a, due, now);
+	code = link_fetch(a);
 	if (code)
 		return code;
 	if (a->changed || a->leaving || now >= due->check_ns) {
@@ -256,34 +303,28 @@ static int pass(struct agent *a, struct due *due)
 			return code;
 		due->check_ns = now + CHECK_NS;
 		a->lease_due_ns = 0; /* before the first share of a rate is drawn */
-		if (a->applied != applied)
-			due->report_ns = now;
+		is_new = a->applied != applied;
 	}
-	reports = now >= due->report_ns;
-	if (reports) {
-		due->report_ns = now + a->report_ns;
-		code = report(a);
-		if (!code && a->chunk_count)
-			code = chunks_fetch(a); /* what others need */
-	}
-	return code ? code : share(a, reports);
+	code = report_if_due(a, due, now, is_new, &was_due);
+	return code ? code : share(a, was_due);
 }
 
-/* Returns true if a signal says that it is time to end. */
-static bool wait(const sigset_t *signals, uint64_t ns)
+/* The pause after a pass that ended with this code. */
+static uint64_t pause_after(struct agent *a, int code)
 {
-	struct timespec time = clock_timespec(ns);
+	/* not if it has answered: it refuses a host whose machine has booted, for half a minute */
+	bool is_away = a->reg && !a->epoch && strncmp(a->db.sqlstate, "K2F", 3) != 0;
+	uint64_t pause;
 
-	return sigtimedwait(signals, NULL, &time) > 0;
-}
-
-/* Up to a fifth more, so that hosts that were started together don't ask together. */
-static uint64_t jitter(uint64_t ns)
-{
-	uint32_t random = 0;
-
-	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
-	return ns + ns / 5 * (random % 1024) / 1024;
+	if (code) {
+		a->failures++;
+		return pace_backoff(a->poll_ns, a->failures,
+		                    is_away ? PACE_CONNECT_MOST_NS : PACE_RETRY_MOST_NS);
+	}
+	a->failures = 0;
+	a->patient_until_ns = 0;
+	pause = pace_pause(a->poll_ns);
+	return chunks_have_shares(a) && pause > a->lease_ns / 4 ? a->lease_ns / 4 : pause;
 }
 
 static int exit_code_of(const struct agent *a, int code)
@@ -309,10 +350,24 @@ static void tell(struct agent *a, struct due *due, int code)
 	metrics_write(a);
 }
 
+/* Until the pause is over. Returns true if a signal says that it is time to end. */
+static bool wait(struct agent *a, struct due *due, int code, const sigset_t *signals)
+{
+	uint64_t now = clock_monotonic_ns(), end = now + pause_after(a, code);
+
+	for (; now < end; now = clock_monotonic_ns()) {
+		struct timespec time = clock_timespec(end - now < TELL_NS ? end - now : TELL_NS);
+
+		if (sigtimedwait(signals, NULL, &time) > 0)
+			return true;
+		tell(a, due, code);
+	}
+	return false;
+}
+
 static int run(struct agent *a, const sigset_t *signals)
 {
-	uint64_t pause = a->poll_ns;
-	struct due due = { 0, 0, 0 };
+	struct due due = { .report_ns = 0 };
 	bool ready = false;
 	int code;
 
@@ -326,13 +381,7 @@ static int run(struct agent *a, const sigset_t *signals)
 		ready = true;
 		if (a->once || a->replaced)
 			return exit_code_of(a, code);
-		pause = !code                          ? a->poll_ns
-		        : pause * 2 <= BACKOFF_MOST_NS ? pause * 2
-		                                       : BACKOFF_MOST_NS;
-		pause = jitter(pause);
-		if (!code && chunks_have_shares(a) && pause > a->lease_ns / 4)
-			pause = a->lease_ns / 4;
-		if (wait(signals, pause))
+		if (wait(a, &due, code, signals))
 			break;
 	}
 	notify("STOPPING=1");
@@ -347,6 +396,7 @@ int main(int argc, char **argv)
 	struct agent a = {
 		.poll_ns = 500000000,
 		.report_ns = UINT64_C(10000000000),
+		.full_ns = UINT64_C(72000000000000),
 		.drain_ns = UINT64_C(30000000000),
 		.chunk_ns = UINT64_C(10000000000),
 		.lease_ns = UINT64_C(5000000000),
@@ -363,6 +413,7 @@ int main(int argc, char **argv)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL); /* they are waited for */
+	db_hurry(signalfd(-1, &signals, SFD_CLOEXEC), a.ctl.timeout_ns);
 	exit_code = run(&a, &signals);
 	registry_close(&a);
 	return exit_code;

@@ -3,7 +3,9 @@
  * report.c - what the registry has booked, in absolute numbers
  *
  * A report that is lost is sent again, and one that comes twice changes nothing: the agent
- * remembers what was acknowledged, and sends what differs from that.
+ * remembers what was acknowledged, and sends what differs from that. If no answer came, nobody
+ * knows what the database has: what was sent is in doubt, and is sent again even if it is then as
+ * it was when it was last acknowledged (a correction that is taken back).
  */
 #include "agent.h"
 #include "common/clock.h"
@@ -58,7 +60,9 @@ static int look(struct agent *a, struct look *l)
 		/* of a damaged one the totals may be missing: wait for its repair */
 		if (!k2k_tenant_get(a->reg, ids[i], &info) && registration_find(a, info.generation))
 			l->tenants[l->tenant_count++] = (struct reported_tenant){
-				info.generation, info.admitted_total, info.unattributed_ns
+				.generation = info.generation,
+				.admitted = info.admitted_total,
+				.unattributed_ns = info.unattributed_ns
 			};
 	}
 	free(ids);
@@ -71,8 +75,10 @@ static int look(struct agent *a, struct look *l)
 	for (size_t i = 0; i < count; i++)
 		if (registration_find(a, usage[i].generation))
 			l->usage[l->usage_count++] = (struct reported_usage){
-				usage[i].generation, usage[i].engagement_id, usage[i].gpu_ns,
-				usage[i].corrected_ns
+				.generation = usage[i].generation,
+				.engagement = usage[i].engagement_id,
+				.ns = usage[i].gpu_ns,
+				.corrected_ns = usage[i].corrected_ns
 			};
 	free(usage);
 	qsort(l->tenants, l->tenant_count, sizeof(*l->tenants), by_generation);
@@ -97,14 +103,13 @@ static void message_begin(struct message *m)
 
 static int message_send(struct agent *a, struct message *m)
 {
-	char sequence[24], applied[24];
+	char applied[24];
 	PGresult *result;
 
-	snprintf(sequence, sizeof(sequence), "%" PRIu64, ++a->sequence);
 	snprintf(applied, sizeof(applied), "%" PRIu64, a->applied);
-	result = link_call(
-		a, "select k2k_fleet.report($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", 9,
-		(const char *[]){ sequence, applied, db_array_end(&m->generations),
+	result = link_next(
+		a, "select k2k_fleet.report($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", 8,
+		(const char *[]){ applied, db_array_end(&m->generations),
 	                          db_array_end(&m->admitted), db_array_end(&m->unattributed),
 	                          db_array_end(&m->of), db_array_end(&m->engagements),
 	                          db_array_end(&m->ns), db_array_end(&m->corrected) });
@@ -121,12 +126,19 @@ static int message_send(struct agent *a, struct message *m)
 	return 0;
 }
 
-static bool is_known(const void *row, const void *known, size_t count, size_t size,
-                     int (*compare)(const void *, const void *))
+/* What the database has of it, or null. */
+static struct reported_tenant *known_tenant(const struct agent *a,
+                                            const struct reported_tenant *row)
 {
-	const void *found = count ? bsearch(row, known, count, size, compare) : NULL;
+	return a->tenant_count
+	               ? bsearch(row, a->tenants, a->tenant_count, sizeof(*row), by_generation)
+	               : NULL;
+}
 
-	return found && !memcmp(found, row, size);
+static struct reported_usage *known_usage(const struct agent *a, const struct reported_usage *row)
+{
+	return a->usage_count ? bsearch(row, a->usage, a->usage_count, sizeof(*row), by_engagement)
+	                      : NULL;
 }
 
 static int send(struct agent *a, const struct look *l)
@@ -140,18 +152,24 @@ static int send(struct agent *a, const struct look *l)
 		message_begin(&m);
 		for (; t < l->tenant_count && m.generations.count < ROWS; t++) {
 			const struct reported_tenant *row = &l->tenants[t];
+			struct reported_tenant *known = known_tenant(a, row);
 
-			if (is_known(row, a->tenants, a->tenant_count, sizeof(*row), by_generation))
+			if (known && !memcmp(known, row, sizeof(*row)))
 				continue;
+			if (known)
+				known->in_doubt = 1;
 			db_array_u64(&m.generations, row->generation);
 			db_array_u64(&m.admitted, row->admitted);
 			db_array_u64(&m.unattributed, row->unattributed_ns);
 		}
 		for (; t == l->tenant_count && u < l->usage_count && m.of.count < ROWS; u++) {
 			const struct reported_usage *row = &l->usage[u];
+			struct reported_usage *known = known_usage(a, row);
 
-			if (is_known(row, a->usage, a->usage_count, sizeof(*row), by_engagement))
+			if (known && !memcmp(known, row, sizeof(*row)))
 				continue;
+			if (known)
+				known->in_doubt = 1;
 			db_array_u64(&m.of, row->generation);
 			db_array_u64(&m.engagements, row->engagement);
 			db_array_u64(&m.ns, row->ns);
@@ -166,12 +184,16 @@ static uint64_t count_unknown(const struct agent *a, const struct look *l)
 {
 	uint64_t count = 0;
 
-	for (size_t i = 0; i < l->tenant_count; i++)
-		count += !is_known(&l->tenants[i], a->tenants, a->tenant_count, sizeof(*l->tenants),
-		                   by_generation);
-	for (size_t i = 0; i < l->usage_count; i++)
-		count += !is_known(&l->usage[i], a->usage, a->usage_count, sizeof(*l->usage),
-		                   by_engagement);
+	for (size_t i = 0; i < l->tenant_count; i++) {
+		const struct reported_tenant *known = known_tenant(a, &l->tenants[i]);
+
+		count += !known || memcmp(known, &l->tenants[i], sizeof(*known)) != 0;
+	}
+	for (size_t i = 0; i < l->usage_count; i++) {
+		const struct reported_usage *known = known_usage(a, &l->usage[i]);
+
+		count += !known || memcmp(known, &l->usage[i], sizeof(*known)) != 0;
+	}
 	return count;
 }
 
@@ -236,6 +258,7 @@ int report_problems(struct agent *a)
 		db_array_text(&codes, d->problem);
 		db_array_text(&messages, d->message);
 	}
+	a->problems_sent = false; /* not known, until there is an answer */
 	result = link_call(a, "select k2k_fleet.problems($1, $2, $3, $4, $5, $6)", 4,
 	                   (const char *[]){ db_array_end(&tenants), db_array_end(&versions),
 	                                     db_array_end(&codes), db_array_end(&messages) });

@@ -40,7 +40,7 @@ static _Atomic bool stopping;
 static void joined(struct host *h)
 {
 	h->joined = true;
-	h->agent.ctl.timeout_ns = h->agent.db.timeout_ns = UINT64_C(5000000000);
+	h->agent.ctl.timeout_ns = UINT64_C(5000000000);
 	joined_count++;
 	sem_post(&places);
 }
@@ -60,8 +60,10 @@ static int one_pass(struct host *h, struct due *due)
 	struct agent *a = &h->agent;
 	int code;
 
-	if (atomic_exchange(&h->disconnect, false))
+	if (atomic_exchange(&h->disconnect, false)) { /* as if a poll had failed */
 		link_close(a);
+		return K2K_EIO;
+	}
 	if (h->joined && clock_monotonic_ns() >= due->report_ns) {
 		registry_use(&h->registry, load.used, &h->seed);
 		registry_use_up(&h->registry, load.used_up, &h->seed);
@@ -84,17 +86,13 @@ static int one_pass(struct host *h, struct due *due)
 static void *live(void *argument)
 {
 	struct host *h = argument;
-	struct due due = { 0, 0, 0 };
-	uint64_t pause = h->agent.poll_ns;
+	struct due due = { .report_ns = 0 };
 
 	sem_wait(&places);
 	while (!stopping) {
-		int code = one_pass(h, &due);
+		uint64_t pause = pause_after(&h->agent, one_pass(h, &due));
 
-		pause = !code                          ? h->agent.poll_ns
-		        : pause * 2 <= BACKOFF_MOST_NS ? pause * 2
-		                                       : BACKOFF_MOST_NS;
-		clock_sleep_until(clock_monotonic_ns() + jitter(pause));
+		clock_sleep_until(clock_monotonic_ns() + pause);
 	}
 	link_close(&h->agent);
 	return NULL;
@@ -111,6 +109,7 @@ static void make_host(struct host *h, size_t number, const struct agents_options
 		.host = h->name,
 		.poll_ns = 500000000,
 		.report_ns = UINT64_C(10000000000),
+		.full_ns = UINT64_C(72000000000000),
 		.drain_ns = UINT64_C(30000000000),
 		.chunk_ns = UINT64_C(10000000000),
 		.ctl = { .quiet = true,

@@ -150,19 +150,20 @@ static void steady(const char *name, const struct options *o, unsigned used, uns
 	load.used = load.used_up = 0;
 }
 
-static void all_return(const struct options *o)
+static void all_return(const char *name, const struct options *o)
 {
 	static struct durations took;
 	uint64_t begin;
 	size_t reached;
 
-	phase_begin("all connect again");
+	durations_reset(&took);
+	phase_begin(name);
 	begin = clock_monotonic_ns();
 	agents_disconnect();
 	agents_expect(version);
 	reached = agents_wait_expected(begin, WAIT_MOST_NS, &took);
 	phase_end();
-	print_reached("greeted, and all reported", o->agents.hosts, reached, &took);
+	print_reached("greeted, and all that is needed reported", o->agents.hosts, reached, &took);
 	printf("\n");
 }
 
@@ -197,7 +198,9 @@ static void run(const struct options *o)
 		snprintf(share, sizeof(share), "%g %% of budgets used", (double)o->share / 100);
 		steady(share, o, 0, (unsigned)o->share);
 	}
-	all_return(o);
+	all_return("all connect again", o);
+	run_sql("update k2k_fleet.host set database_epoch = 'another'");
+	all_return("to another server", o);
 	figures_print();
 }
 
