@@ -150,6 +150,36 @@ cli_a_share_is_in_force_while_shares_hold() {
 	ctl 0 check
 }
 
+cli_shares_that_have_ended_are_told() {
+	local began ended limit='tenant="42",period="second",policy="window"'
+	init
+	ctl 0 register 42 --rate 500/s --alone 2/s -q
+	ctl 0 register 43 --rate 500/s --alone 0/s -q
+	ctl 0 register 44 --rate 5/s -q
+	attach
+	metric() { ctl 0 metrics; sed -n "s/^k2k_$1{registry=\"$K2K_REGISTRY\",\{0,1\}${2-}} //p" <<<"$out"; }
+	top() { ctl 0 top --once 10ms "$@"; tr -s ' ' <<<"$out"; }
+	# nobody has given any
+	is "$(metric tenants_alone) $(metric shares_ended_timestamp_seconds) $(metric messages_limit "$limit")" "2 0 2"
+	has "$(top)" "shares of rates don't hold, 2 tenants alone"
+	is "$(top --columns tenant,rate%,limit,state --sort tenant --no-headers -o csv | tr '\n' ' ')" "42,0,2/s,alone 43,100,0/s,alone 44,0,5/s,'- "
+	say K2K_OK shares 4 3600
+	is "$(metric tenants_alone) $(metric shares_ended_timestamp_seconds) $(metric messages_limit "$limit")" "0 0 500"
+	has "$(top)" "shares of rates hold for 59m"
+	is "$(top --columns tenant,limit,state --sort tenant --no-headers -o csv | head -n 1)" "42,500/s,'-"
+	ctl 0 list --filter holds=0 -J; json '.tenants | length' 0
+	began=$(date +%s)
+	say K2K_OK shares 5 1
+	until_true 20 eval '[[ $(metric tenants_alone) == 2 ]]'
+	ended=$(metric shares_ended_timestamp_seconds)
+	awk "BEGIN { exit !($ended > $began && $ended <= $(date +%s) + 1) }" || fail "they ended at $ended, and begun at $began"
+	[[ $(top) =~ shares\ of\ rates\ ended\ [0-9.]+m?s\ ago,\ 2\ tenants\ alone ]] || fail "$(top)"
+	ctl 0 top --once 10ms -J
+	json '[.shares.hold_for_ns, .shares.tenants_alone, (.tenants[] | select(.id == "42") | .rate, .rate_alone, .rate_holds)] | map(tostring) | join(",")' \
+		"0,2,500,2,false"
+	ctl 0 list --filter holds=0 -J; json '[.tenants[].id] | join(",")' 42,43
+}
+
 cli_a_document_has_the_limit_alone_and_a_loaded_registry_begins_with_it() {
 	init
 	document() { printf 'version: 1\ntenants: [%s]\nend: true\n' "$1" >"$DIR/doc"; }

@@ -12,6 +12,9 @@ set(fleet_arguments ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> 
 if(TARGET k2k-exporter)
   list(APPEND fleet_arguments "EXPORTER=$<TARGET_FILE:k2k-exporter>") # further ones of the environment
 endif()
+if(TARGET k2k-auditd)
+  list(APPEND fleet_arguments "K2K_AUDITD=$<TARGET_FILE:k2k-auditd>")
+endif()
 k2k_script_tests(cli SCRIPTS fleet_quickstart ARGS $<TARGET_FILE:k2k-tenantctl> $<TARGET_FILE:cli_broker> LABEL fleet
   ENVIRONMENT "K2K_BIN_DIR=${CMAKE_BINARY_DIR}")
 # it waits most of the time

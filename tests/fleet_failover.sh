@@ -43,6 +43,7 @@ cli_fleet_failover_loses_nothing_and_grants_nothing_twice() {
 	fleet_with_standby; host 1; host 2
 	agent 1 --chunk 50ms; agent 2 --chunk 50ms
 	apply '{id: 42, preset: unlimited, budgets: {7: 3s/fleet}}'
+	fleetctl 0 budgets; is "$err" ""
 	until_true 60 eval '[[ $(sql "select count(*) from k2k_fleet.chunk where drawn > 0") == 2 ]]'
 	spend_on 1 & spender=$!
 	until_true 60 eval '(($(state used) > 50))'

@@ -21,6 +21,7 @@ cli_fleet_quickstart_shows_that_the_budget_and_the_bill_hold() {
 	lacks "$(ip -o link)" "fleet: "
 	is "$(ls "$DIR")" ""
 	has "$out" "Host 3 is cut off"
+	has "$out" "the lease of host 3 has ended, and its rate is 10/s"
 	has "$(tail -n 1 <<<"$out")" " s = 20 s, and the bill says the same."
 }
 

@@ -87,7 +87,10 @@ cli_fleet_errors_are_clear() {
 	PGHOST=$DIR/none fleetctl 10 list; has "$err" "No such file"
 	PGHOST=$DIR/none fleetctl 10 list -J; json '.error.name' K2K_EIO
 	# schemas
-	PGUSER=boss fleetctl 0 init; has "$out" "nothing to do"
+	PGUSER=boss fleetctl 0 init; has "$out" "nothing to do"; has "$err" "no synchronous standby: over a failover"
+	fleetctl 0 budgets; has "$err" "no synchronous standby"
+	fleetctl 0 shares; has "$err" "no synchronous standby"
+	fleetctl 0 shares -q; is "$err" ""
 	sql "insert into k2k_fleet.migration (number) values (5)"
 	fleetctl 6 list; has "$err" "version 5, and this program needs version 4; use a later version"
 	once 6 1; has "$err" "needs version 4"
@@ -101,6 +104,10 @@ cli_fleet_errors_are_clear() {
 	fleetctl 2 apply -f /dev/null
 	fleetctl 2 aply; has "$err" "apply"
 	fleetctl 2 join h3; has "$err" 'there is no role "h3"'
+	fleetctl 2 --dry-run join h3; has "$err" 'there is no role "h3"'
+	fleetctl 2 join 'h 3' --role a3; has "$err" "a host's name has letters, digits"
+	fleetctl 0 --dry-run join h3 --role admin; has "$err" "before it is a member of k2k_fleet_agent"
+	is "$(sql "select count(*) from k2k_fleet.host")" 2
 	fleetctl 0 help apply; has "$out" "k2k-fleetctl"
 	fleetctl 0 version -J; json '.schema' k2k-fleetctl/1
 	# two who change at once: one is told, and nothing is half done

@@ -172,4 +172,27 @@ cli_fleet_stopped_agent_deregisters_no_tenant_of_its_successor() {
 	is "$(sql "select string_agg(state, ' ' order by state) from k2k_fleet.registration")" "final open"
 }
 
+holds_for() { "$TOOL" -r "$(registry 1)" info -J | jq -r .shares_hold_for_ns; }
+
+# It has renewed the lease, and has not told the registry yet. Its own lease was longer.
+cli_fleet_stopped_agent_that_renews_prolongs_no_lease_of_its_successor() {
+	local fifo=$DIR/batch batch
+	fleet; host 1
+	agent 1 --lease 8s --timeout 10m
+	apply '{id: 42, rate: 200/s/fleet}'
+	until_true 60 eval '(($(holds_for) > 0))'
+	mkfifo "$fifo"
+	"$BROKER" "$(registry 1)" <"$fifo" >"$DIR/batch.out" &
+	brokers+=($!)
+	exec {batch}>"$fifo"
+	echo batch >&"$batch"
+	until_true 60 waits_for_writer renew
+	stop_agent
+	exec {batch}>&-
+	succeed --lease 2s
+	until_true 60 eval '(($(holds_for) > 0 && $(holds_for) <= 1800000000))'
+	continue_old
+	(($(holds_for) <= 1800000000)) || fail "the shares hold for $(holds_for) ns"
+}
+
 run_tests "$@"

@@ -181,6 +181,8 @@ def check_page(browser, url, path, broker_path, registry):
         equal(row["rejected_total"], str(rejected), f"{name}: rejected")
         short = {"second": "s", "minute": "min", "hour": "h", "day": "day"}[quota["rate_period"]]
         limit = "unlimited" if quota["rate"] is None else f"{quota['rate']}/{short}"
+        if usage["rate_holds"] is False:
+            limit = f"{quota['rate_alone']}/s alone"
         equal(row["limit"], limit + (f", burst {quota['burst']}" if quota["burst"] else ""), f"{name}: limit")
         equal(row["name"], told[name]["name"] or "", f"{name}: name")
         kernels = "unlimited" if quota["kernels"] is None else str(quota["kernels"])
@@ -193,6 +195,8 @@ def check_page(browser, url, path, broker_path, registry):
     equal(rows["51"]["limit"], "2/day, burst 20", "a token bucket")
     equal(rows["51"]["use"], "25 %", "use of a burst")
     equal(rows["52"]["state"], "suspended", "the state of a suspended tenant")
+    equal(rows["53"]["limit"], "10/s alone", "a share that does not hold")
+    true(any("shares of rates don't hold" in line and "53" in line for line in attention(browser)), f"attention: {attention(browser)}")
     budgets = {(row["id"], row["engagement"]): row for row in table(browser, "budgets")}
     equal(sorted(budgets), [("42", "7"), ("50", "8")], "budgets")
     forever, daily = budgets["42", "7"], budgets["50", "8"]
@@ -238,6 +242,15 @@ def check_page(browser, url, path, broker_path, registry):
     broker.say("K2K_OK", "cross 42 43")
     until(lambda: any(line.startswith("critical: ") and "another tenant" in line for line in attention(browser)), "the attempt is not told")
     browser.screenshot("light")
+
+    # ---- shares begin to hold, and end
+    broker.say("K2K_OK", "shares 1 3600")
+    until(lambda: {row["id"]: row["limit"] for row in table(browser, "tenants")}["53"] == "500/s", "a share that holds is not shown")
+    true(not any("shares of rates" in line for line in attention(browser)), f"attention: {attention(browser)}")
+    broker.say("K2K_OK", "shares 2 1")
+    until(lambda: any("shares of rates have ended at" in line and "53" in line for line in attention(browser)), "the end of shares needs no attention")
+    broker.say("K2K_OK", "shares 3 3600")
+    until(lambda: not any("shares of rates" in line for line in attention(browser)), "shares hold again, and the page does not show it")
 
     # ---- a follower appears; its death needs attention
     with tempfile.TemporaryDirectory(prefix="k2k-page-log-") as folder:

@@ -23,6 +23,7 @@ cli_page_shows_what_the_tool_says_and_what_needs_attention() {
 	ctl 0 register 51 --rate 2/day --burst 20 -q
 	ctl 0 register 52 -q
 	ctl 0 suspend 52 -q
+	ctl 0 register 53 --rate 500/s --alone 10/s -q
 	cp "$BROKER" "$DIR/<b>x\"&amp;"
 	BROKER="$DIR/<b>x\"&amp;"
 	export_start

@@ -30,6 +30,19 @@ static inline uint64_t clock_monotonic_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+/*
+ * These two are those of leases (k2k-fleetd/lease.c): the first goes on in a suspend, and may be
+ * slewed; the second is never slewed, and stands still in a suspend.
+ */
+static inline uint64_t clock_boot_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+static inline uint64_t clock_raw_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC_RAW);
+}
+
 static inline struct timespec clock_timespec(uint64_t ns)
 {
 	return (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };

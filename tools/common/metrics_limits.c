@@ -49,19 +49,20 @@ static void put_rate_limit(struct metrics_out *o, const struct snapshot *s, cons
 	metrics_family(
 		o, name, "gauge",
 		"Messages that may be admitted in each window of one period, or that a bucket gets "
-		"back in one period; +Inf is unlimited.");
+		"back in one period; of a share that does not hold, the limit alone; +Inf is "
+		"unlimited.");
 	for (size_t i = 0; i < s->tenant_count; i++) {
 		const struct k2k_tenant_info *t = &s->tenants[i].info;
 		/* a broker can't write these, but an index must be in range all the same */
 		uint32_t period = t->rate_period % PERIODS, policy = t->rate_policy % POLICIES;
 
 		if (own[i]) {
-			metrics_series(o, name, METRICS_LIMIT, t->max_messages_per_sec,
+			metrics_series(o, name, METRICS_LIMIT, snapshot_rate(t),
 			               ",tenant=\"%llu\",period=\"%s\",policy=\"%s\"",
 			               (unsigned long long)t->id, units_period_name(period),
 			               policies[policy]);
 		} else {
-			amount_add(&others[period][policy].sum, t->max_messages_per_sec);
+			amount_add(&others[period][policy].sum, snapshot_rate(t));
 			others[period][policy].any = true;
 		}
 	}
@@ -103,10 +104,6 @@ static bool by_the_second(const struct k2k_tenant_info *t)
 {
 	return t->rate_period == K2K_PERIOD_SECOND;
 }
-static uint64_t rate_of(const struct k2k_tenant_info *t)
-{
-	return t->max_messages_per_sec;
-}
 static bool has_burst(const struct k2k_tenant_info *t)
 {
 	return t->rate_policy == K2K_RATE_BUCKET;
@@ -127,14 +124,19 @@ static uint64_t alone_of(const struct k2k_tenant_info *t)
 
 static void put_shares(struct metrics_out *o, const struct snapshot *s, const bool *own)
 {
-	const struct k2k_shares *shares = &s->shares;
-
 	put_some(o, s, own, "messages_alone_limit",
 	         "Of a share of a rate over many hosts: the limit while no shares hold.", is_shared,
 	         alone_of);
 	metrics_single(o, "shares_hold_seconds", "gauge", METRICS_SECONDS,
-	               shares->until_ns > shares->now_ns ? shares->until_ns - shares->now_ns : 0,
+	               snapshot_shares_left_ns(&s->shares),
 	               "Time until this host's shares of rates end; 0: they don't hold.");
+	metrics_single(o, "shares_ended_timestamp_seconds", "gauge", METRICS_SECONDS,
+	               s->shares_ended_at_ns,
+	               "When this host's shares of rates ended, since 1970; 0: they hold, or it is "
+	               "not known.");
+	metrics_single(o, "tenants_alone", "gauge", METRICS_COUNT, s->alone_count,
+	               "Tenants whose rate is a share that does not hold: their limit alone is in "
+	               "force.");
 }
 
 void metrics_put_rates(struct metrics_out *o, const struct snapshot *s, const bool *own)
@@ -143,7 +145,7 @@ void metrics_put_rates(struct metrics_out *o, const struct snapshot *s, const bo
 	put_shares(o, s, own);
 	put_some(o, s, own, "messages_per_second_limit",
 	         "k2k_messages_limit of tenants whose limit is by the second; others have none.",
-	         by_the_second, rate_of);
+	         by_the_second, snapshot_rate);
 	put_some(o, s, own, "messages_burst_limit",
 	         "Messages that a full bucket admits at once, if the limit is a token bucket.",
 	         has_burst, burst_of);

@@ -109,10 +109,12 @@ static int take_tenants(struct k2k_registry *reg, struct snapshot *s)
 			s->damaged_count++;
 			code = 0;
 		}
-		if (!code)
+		if (!code) {
 			s->tenant_count++;
-		else if (code == K2K_ENOTENANT)
+			s->alone_count += snapshot_alone(&t->info);
+		} else if (code == K2K_ENOTENANT) {
 			code = 0;
+		}
 	}
 	free(ids);
 	if (!code)
@@ -183,15 +185,25 @@ static void join_kernels(struct snapshot *s)
 		                                   .capacity = s->registry.max_kernels };
 }
 
+static int take_shares(struct k2k_registry *reg, struct snapshot *s)
+{
+	int code;
+
+	s->shares.size = sizeof(s->shares);
+	code = k2k_shares_get(reg, &s->shares);
+	if (!code && s->shares.until_ns && !snapshot_shares_left_ns(&s->shares))
+		s->shares_ended_at_ns = clock_wall_ns() - (s->shares.now_ns - s->shares.until_ns);
+	return code;
+}
+
 static int take(struct k2k_registry *reg, struct snapshot *s)
 {
 	int code;
 
 	s->registry.size = sizeof(s->registry);
 	code = k2k_registry_info(reg, &s->registry);
-	s->shares.size = sizeof(s->shares);
 	if (!code)
-		code = k2k_shares_get(reg, &s->shares);
+		code = take_shares(reg, s);
 	s->audit.size = sizeof(s->audit);
 	if (!code)
 		code = k2k_audit_stats(reg, &s->audit);
@@ -245,6 +257,23 @@ void snapshot_free(struct snapshot *s)
 	free(s->brokers);
 	free(s->kernels);
 	*s = (struct snapshot){ 0 };
+}
+
+/* ---- shares of rates ------------------------------------------------------------- */
+
+bool snapshot_alone(const struct k2k_tenant_info *t)
+{
+	return t->rate_shared && !t->rate_holds;
+}
+
+uint64_t snapshot_rate(const struct k2k_tenant_info *t)
+{
+	return snapshot_alone(t) ? t->rate_alone : t->max_messages_per_sec;
+}
+
+uint64_t snapshot_shares_left_ns(const struct k2k_shares *shares)
+{
+	return shares->until_ns > shares->now_ns ? shares->until_ns - shares->now_ns : 0;
 }
 
 /* ---- names of states -------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #ifndef K2K_COMMON_SNAPSHOT_H
 #define K2K_COMMON_SNAPSHOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,10 +22,12 @@ struct snapshot_tenant {
 struct snapshot {
 	struct k2k_registry_info registry;
 	struct k2k_shares shares;
+	uint64_t shares_ended_at_ns;     /* since 1970; 0: they hold, or it is not known */
 	struct snapshot_tenant *tenants; /* by generation: the order of their registration */
 	size_t tenant_count;
 	/* how many of the tenants have K2K_TENANT_DAMAGED: some of their numbers are unknown */
 	size_t damaged_count;
+	size_t alone_count; /* tenants whose rate is a share that does not hold */
 	/* by generation, then engagement; only of the tenants above */
 	struct k2k_usage_info *usage;
 	size_t usage_count;
@@ -48,6 +51,13 @@ struct snapshot {
  */
 int snapshot_take(struct k2k_registry *reg, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
+
+/* Whether the rate is a share of one over many hosts that does not hold now. */
+bool snapshot_alone(const struct k2k_tenant_info *tenant);
+/* The rate that is in force now: of a share that does not hold, the limit alone. */
+uint64_t snapshot_rate(const struct k2k_tenant_info *tenant);
+/* Until this host's shares of rates end; 0: they don't hold. */
+uint64_t snapshot_shares_left_ns(const struct k2k_shares *shares);
 
 /* "active", "stopped", "dead" or "unknown" */
 const char *snapshot_broker_state(uint32_t state);

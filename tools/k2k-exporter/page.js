@@ -179,19 +179,24 @@ class Table {
 
 /* ---- tenants ------------------------------------------------------------------------------ */
 
+/* The rate is this host's share of one over many hosts, which does not hold. */
+const isAlone = tenant => tenant.usage.rate_holds === false;
+/* What is in force now. */
+const rateOf = tenant => isAlone(tenant) ? tenant.quota.rate_alone : tenant.quota.rate;
+
 /*
  * The largest share of a limit that is used, and which limit that is. Of a window of a second the
  * average counts; a longer window and a bucket are shown as they are now.
  */
 function useOf(tenant, perSecond) {
-	const {quota, usage} = tenant, uses = [];
+	const {quota, usage} = tenant, rate = rateOf(tenant), uses = [];
 	const of = (what, used, limit) => limit !== null && Number(limit) > 0 && uses.push([Number(used) / Number(limit), what]);
 	if (quota.rate_policy === "bucket")
 		of("burst", usage.messages_this_second, quota.burst);
 	else if (quota.rate_period !== "second")
-		of(`rate of this ${quota.rate_period}`, usage.messages_this_second, quota.rate);
+		of(`rate of this ${quota.rate_period}`, usage.messages_this_second, rate);
 	else if (perSecond !== null)
-		of("rate", perSecond, quota.rate);
+		of("rate", perSecond, rate);
 	of("kernel slots", usage.kernels, quota.kernels);
 	of("GPU memory", usage.gpu_memory_bytes, quota.gpu_memory_bytes);
 	for (const budget of quota.budgets)
@@ -199,13 +204,17 @@ function useOf(tenant, perSecond) {
 	return uses.reduce((a, b) => b[0] > a[0] ? b : a, [-1, ""]);
 }
 
-/* "5000/s", "30/min", "500/h, burst 20" */
-function rateText(quota) {
-	if (quota.rate === null)
-		return "unlimited";
-	return `${grouped(quota.rate)}/${PERIODS[quota.rate_period].short}` + (quota.burst === null ? "" : `, burst ${grouped(quota.burst)}`);
+/* "5000/s", "30/min", "500/h, burst 20", "10/s alone" */
+function rateText(tenant) {
+	const quota = tenant.quota, rate = rateOf(tenant), more = isAlone(tenant) ? " alone" : "";
+	if (rate === null)
+		return "unlimited" + more;
+	return `${grouped(rate)}/${PERIODS[quota.rate_period].short}` + (quota.burst === null ? more : `, burst ${grouped(quota.burst)}`);
 }
-const rateNumber = quota => quota.rate === null ? Infinity : Number(quota.rate) / PERIODS[quota.rate_period].seconds;
+function rateNumber(tenant) {
+	const rate = rateOf(tenant);
+	return rate === null ? Infinity : Number(rate) / PERIODS[tenant.quota.rate_period].seconds;
+}
 const budgetUse = budget => Number(budget.budget_ns) > 0 ? Number(budget.used_ns) / Number(budget.budget_ns) : 1;
 const rejectedFor = (usage, reason) => reason === "suspended" ? usage.suspended_rejected_total : usage.rejected_total[reason];
 
@@ -267,8 +276,8 @@ const tenants = new Table("tenants", [
 	{key: "name", title: "Name", sort: row => row.tenant.name || "\u{10ffff}", show: row => row.tenant.name || ""},
 	{key: "state", title: "State", descending: true, sort: row => row.need, show: stateOf},
 	{key: "admitted", title: "Admitted/s", number: true, descending: true, sort: row => row.admitted, show: row => perSecond(row.admitted)},
-	{key: "limit", title: "Rate limit", number: true, descending: true, sort: row => rateNumber(row.tenant.quota),
-	 show: row => rateText(row.tenant.quota)},
+	{key: "limit", title: "Rate limit", number: true, descending: true, sort: row => rateNumber(row.tenant),
+	 show: row => [rateText(row.tenant), isAlone(row.tenant) ? "warn" : ""]},
 	{key: "rates", title: "Rate, recent", chart: row => row.rates},
 	{key: "rejected", title: "Rejected/s", number: true, descending: true, sort: row => row.rejected,
 	 show: row => [perSecond(row.rejected), row.rejected > 0 ? "bad" : ""]},
@@ -506,6 +515,8 @@ function attention(status, rows, was) {
 	for (const limit of LIMITS)
 		group("info", "shadow " + limit, `Limits in shadow would reject for ${REASON_NAMES[limit]}:`,
 			rows.filter(row => row.shadows[limit] > 0).sort((a, b) => b.shadows[limit] - a.shadows[limit]));
+	const ended = status.shares.ended_at_ns === "0" ? "don't hold" : `have ended at ${new Date(Number(status.shares.ended_at_ns) / 1e6).toLocaleTimeString()}`;
+	group("warning", "alone", `This host's shares of rates ${ended}; the limit alone is in force:`, rows.filter(row => isAlone(row.tenant)));
 	group("warning", "unattributed", "GPU time can't be booked because the table of engagements is full:", rows.filter(row => row.unattributed > 0));
 	const fullest = row => Math.max(0, ...row.tenant.quota.budgets.map(budgetUse)), full = rows.filter(row => fullest(row) >= FULL);
 	group("warning", "used up", "A budget is used up:", full.filter(row => fullest(row) >= 1));

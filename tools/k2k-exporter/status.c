@@ -36,7 +36,7 @@ static void put_table(json_object *tables, const char *name, const struct k2k_ta
 static void put_registry(json_object *m, const struct snapshot *s)
 {
 	const struct k2k_registry_info *r = &s->registry;
-	json_object *tables = json_new(), *audit = json_new();
+	json_object *tables = json_new(), *audit = json_new(), *shares = json_new();
 	uint64_t written = 0, repeats = 0, lost = 0;
 
 	json_put_u64(m, "taken_ns", s->taken_ns);
@@ -62,6 +62,10 @@ static void put_registry(json_object *m, const struct snapshot *s)
 	json_put_u64(audit, "lost", lost);
 	json_put_bool(audit, "required", (r->flags & K2K_INFO_REQUIRE_AUDIT) != 0);
 	json_put(m, "audit", audit);
+	json_put_u64(shares, "hold_for_ns", snapshot_shares_left_ns(&s->shares));
+	json_put_u64(shares, "ended_at_ns", s->shares_ended_at_ns);
+	json_put_count(shares, "tenants_alone", s->alone_count);
+	json_put(m, "shares", shares);
 	json_put_bool(m, "strict", (r->flags & K2K_INFO_STRICT) != 0);
 	json_put_count(m, "broker_places", r->max_brokers);
 	json_put_count(m, "tenants_damaged", s->damaged_count);

@@ -56,7 +56,7 @@ int cmd_fleet_budgets(struct ctl *ctl)
 	if (!fleet_tenant(ctl, text, &tenant))
 		return EXIT_USAGE;
 	return by_host ? list_rows(ctl, chunks_sql, tenant, &chunks_table, fill_chunk)
-	               : list_rows(ctl, budgets_sql, tenant, &fleet_budgets_table, fill_budget);
+	               : list_bounds(ctl, budgets_sql, tenant, &fleet_budgets_table, fill_budget);
 }
 
 /* Of a share, what was drawn is the share. */

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void fill_host(const struct ctl *ctl, const PGresult *r, int row, struct value *values)
 {
@@ -39,6 +40,58 @@ int cmd_fleet_problems(struct ctl *ctl)
 	                 NULL, &problems_table, fill_problem);
 }
 
+/* As the table of hosts has it. */
+static bool is_host_name(const char *text)
+{
+	size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                             "0123456789._/-");
+
+	return length && length <= 128 && !text[length];
+}
+
+/* Returns 0, or the exit code of a failure that it has reported. */
+static int check_role(struct ctl *ctl, struct db *db, const char *role)
+{
+	PGresult *result = db_call(db,
+	                           "select pg_has_role(oid, 'k2k_fleet_agent', 'member') "
+	                           "from pg_catalog.pg_roles where rolname = $1",
+	                           1, &role);
+	int exit_code = 0;
+
+	if (!result)
+		return fleet_fail(ctl, db);
+	if (!PQntuples(result))
+		exit_code = fail_with(ctl, K2K_EINVAL,
+		                      "there is no role \"%s\"; make it: create role \"%s\" login",
+		                      role, role);
+	else if (PQgetvalue(result, 0, 0)[0] == 'f')
+		note(ctl,
+		     "no agent can use role %s before it is a member of k2k_fleet_agent: grant "
+		     "k2k_fleet_agent to \"%s\"",
+		     role, role);
+	PQclear(result);
+	return exit_code;
+}
+
+static int join_host(struct ctl *ctl, const char *host, const char *role)
+{
+	PGresult *result;
+	struct db db;
+	int exit_code = fleet_open(ctl, &db);
+
+	if (exit_code)
+		return exit_code;
+	exit_code = check_role(ctl, &db, role);
+	if (!exit_code && !ctl->dry_run) {
+		result = db_call(&db, "select k2k_fleet.join_host($1, $2)", 2,
+		                 (const char *[]){ host, role });
+		exit_code = result ? 0 : fleet_fail(ctl, &db);
+		PQclear(result);
+	}
+	db_close(&db);
+	return exit_code;
+}
+
 int cmd_fleet_join(struct ctl *ctl)
 {
 	const char *host = ctl->arguments[0];
@@ -47,18 +100,14 @@ int cmd_fleet_join(struct ctl *ctl)
 		{ "host", NULL, KIND_TEXT, 0 },
 		{ "role", NULL, KIND_TEXT, 0 },
 	};
-	PGresult *result;
-	struct db db;
-	int exit_code = fleet_open(ctl, &db);
+	int exit_code;
 
-	if (exit_code)
-		return exit_code;
-	result = ctl->dry_run ? db_call(&db, "select 1", 0, NULL)
-	                      : db_call(&db, "select k2k_fleet.join_host($1, $2)", 2,
-	                                (const char *[]){ host, role });
-	exit_code = result ? 0 : fleet_fail(ctl, &db);
-	PQclear(result);
-	db_close(&db);
+	if (!is_host_name(host))
+		return fail_usage(ctl,
+		                  "join '%.200s': a host's name has letters, digits and . _ / -, "
+		                  "and at most 128 of them",
+		                  host);
+	exit_code = join_host(ctl, host, role);
 	if (exit_code || ctl->quiet)
 		return exit_code;
 	if (ctl->format != FORMAT_TABLE)

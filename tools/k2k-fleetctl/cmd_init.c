@@ -70,6 +70,8 @@ int cmd_fleet_init(struct ctl *ctl)
 		exit_code = db_check_schema(&db) ? fleet_fail(ctl, &db) : 0;
 	if (!exit_code && !ctl->dry_run)
 		exit_code = migrate(ctl, &db, &version);
+	if (!exit_code)
+		fleet_note_standby(ctl, &db);
 	db_close(&db);
 	if (exit_code || ctl->quiet)
 		return exit_code;

@@ -79,5 +79,5 @@ int cmd_fleet_shares(struct ctl *ctl)
 	if (!fleet_tenant(ctl, text, &tenant))
 		return EXIT_USAGE;
 	return by_host ? list_rows(ctl, shares_sql, tenant, &shares_table, fill_share)
-	               : list_rows(ctl, limits_sql, tenant, &fleet_limits_table, fill_limit);
+	               : list_bounds(ctl, limits_sql, tenant, &fleet_limits_table, fill_limit);
 }

@@ -35,10 +35,24 @@ int fleet_fail(struct ctl *ctl, const struct db *db)
 
 int fleet_connect(struct ctl *ctl, struct db *db)
 {
+	static char name[64]; /* no name in PostgreSQL is longer */
+
 	if (db_open(db, conninfo(ctl), CTL_NAME, ctl->timeout_ns))
 		return fleet_fail(ctl, db);
-	ctl->registry = check_memory(strdup(PQdb(db->conn)));
+	snprintf(name, sizeof(name), "%s", PQdb(db->conn));
+	ctl->registry = name;
 	return 0;
+}
+
+void fleet_note_standby(struct ctl *ctl, struct db *db)
+{
+	PGresult *result = db_call(db, "select current_setting('synchronous_standby_names') = ''",
+	                           0, NULL);
+
+	if (result && PQgetvalue(result, 0, 0)[0] == 't')
+		note(ctl, "the database has no synchronous standby: over a failover, limits and "
+		          "budgets over the fleet may be exceeded, and bills be too low");
+	PQclear(result);
 }
 
 int fleet_open(struct ctl *ctl, struct db *db)
@@ -79,21 +93,16 @@ void fill_row(const PGresult *result, int row, int count, struct value *values)
 	}
 }
 
-int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
-              void (*fill)(const struct ctl *ctl, const PGresult *result, int row,
-                           struct value *values))
+/* Closes the connection. */
+static int list_from(struct ctl *ctl, struct db *db, const char *sql, const char *parameter,
+                     const struct table *table, fill_values *fill)
 {
 	struct value values[COLUMNS_MOST];
 	struct list list;
-	PGresult *result;
-	struct db db;
-	int exit_code = fleet_open(ctl, &db);
+	PGresult *result = db_call(db, sql, strstr(sql, "$1") ? 1 : 0, &parameter);
+	int exit_code = result ? EXIT_DONE : fleet_fail(ctl, db);
 
-	if (exit_code)
-		return exit_code;
-	result = db_call(&db, sql, strstr(sql, "$1") ? 1 : 0, &parameter);
-	exit_code = result ? 0 : fleet_fail(ctl, &db);
-	db_close(&db);
+	db_close(db);
 	if (!result)
 		return exit_code;
 	list_begin(&list, ctl, table, NULL);
@@ -103,5 +112,26 @@ int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const str
 	}
 	list_end(&list);
 	PQclear(result);
-	return EXIT_DONE;
+	return exit_code;
+}
+
+int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
+              fill_values *fill)
+{
+	struct db db;
+	int exit_code = fleet_open(ctl, &db);
+
+	return exit_code ? exit_code : list_from(ctl, &db, sql, parameter, table, fill);
+}
+
+int list_bounds(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
+                fill_values *fill)
+{
+	struct db db;
+	int exit_code = fleet_open(ctl, &db);
+
+	if (exit_code)
+		return exit_code;
+	fleet_note_standby(ctl, &db);
+	return list_from(ctl, &db, sql, parameter, table, fill);
 }

@@ -15,14 +15,21 @@ int fleet_connect(struct ctl *ctl, struct db *db);
 /* Reports the last failure of `db`, and returns the exit code. */
 int fleet_fail(struct ctl *ctl, const struct db *db);
 
+/* Says so, if a failover may lose what the database has acknowledged. */
+void fleet_note_standby(struct ctl *ctl, struct db *db);
+
 enum { COLUMNS_MOST = 16 }; /* of a table here */
+typedef void fill_values(const struct ctl *ctl, const PGresult *result, int row,
+                         struct value *values);
 /*
  * Runs a query, whose $1 is `parameter`, and prints each of its rows as `fill` makes it; its texts
  * are used until the next row. Returns the exit code.
  */
 int list_rows(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
-              void (*fill)(const struct ctl *ctl, const PGresult *result, int row,
-                           struct value *values));
+              fill_values *fill);
+/* The same of bounds, which need a synchronous standby to hold over a failover. */
+int list_bounds(struct ctl *ctl, const char *sql, const char *parameter, const struct table *table,
+                fill_values *fill);
 /*
  * The first `count` columns of a row, as they are. Those that are null have no value; a sum that no
  * u64 can have becomes the highest one.

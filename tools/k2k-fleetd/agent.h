@@ -80,11 +80,17 @@ struct chunk {
 	uint64_t ask, ask_after_ns, keep;
 };
 
+/* A time on two clocks: one goes on in a suspend, the other is never slewed. */
+struct two_clocks {
+	uint64_t boot_ns, raw_ns; /* CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW */
+};
+
 /* A host that has not renewed its lease: since when its token is the one that was seen. */
 struct silent_host {
 	char *name;
 	char token[40];
-	uint64_t since_ns, hold_ns; /* of CLOCK_BOOTTIME; the lease with the margin */
+	struct two_clocks since;
+	uint64_t hold_ns; /* the lease with the margin */
 };
 
 /* What the database has acknowledged. in_doubt: it was sent anew since, and not answered. */
@@ -146,8 +152,9 @@ struct agent {
 
 	struct silent_host *silent; /* by name */
 	size_t silent_count;
-	uint64_t greeted_at_ns; /* of CLOCK_BOOTTIME, or later */
-	uint64_t lease_due_ns;  /* of CLOCK_MONOTONIC */
+	struct two_clocks greeted_at; /* or later */
+	uint64_t shares_epoch;        /* all shares in the registry are those of this epoch */
+	uint64_t lease_due_ns;        /* of CLOCK_MONOTONIC */
 
 	struct counts counts;
 	uint64_t metrics_due_ns;
@@ -220,6 +227,11 @@ int lease_renew(struct agent *a);
 int lease_go_on(struct agent *a);
 /* The database was greeted: what was seen of other hosts may be another database's. */
 void lease_greeted(struct agent *a);
+enum { CLOCK_NAME = 64 };
+/* What the kernel takes the time from: "tsc"; "" if it does not say. */
+const char *lease_clock(char name[CLOCK_NAME]);
+/* Says so, if that stands still while the machine is paused. */
+void lease_judge_clock(struct agent *a);
 
 /* ---- converge.c, leave.c: the registry becomes what the definitions say ------------------ */
 

@@ -105,7 +105,9 @@ static bool read_tenant(struct agent *a, const struct chunk *c, struct k2k_tenan
 	*t = (struct k2k_tenant_info){ .size = sizeof(*t) };
 	if (!r || r->leaving_since_ns)
 		return false;
-	if (k2k_tenant_get(a->reg, r->tenant, t))
+	/* of a damaged one the rate is known, and what is held is not */
+	if (k2k_tenant_get(a->reg, r->tenant, t) &&
+	    !(c->kind == CHUNK_RATE && t->flags & K2K_TENANT_DAMAGED))
 		*t = (struct k2k_tenant_info){ .size = sizeof(*t) };
 	return true;
 }

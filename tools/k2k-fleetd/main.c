@@ -371,6 +371,7 @@ static int run(struct agent *a, const sigset_t *signals)
 	bool ready = false;
 	int code;
 
+	lease_judge_clock(a);
 	for (;;) {
 		code = pass(a, &due);
 		if (code && !a->db.conn)

@@ -3,6 +3,7 @@
 #include "agent.h"
 #include "common/clock.h"
 #include "common/metrics_out.h"
+#include "common/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,11 +25,15 @@ static uint64_t problems(const struct agent *a)
 
 static void put_link(struct metrics_out *o, const struct agent *a)
 {
-	char host[256];
+	char host[256], name[CLOCK_NAME], clock[CLOCK_NAME];
 
-	metrics_family(o, "fleet_info", "gauge", "Always 1; the host's name in the fleet.");
-	metrics_series(o, "fleet_info", METRICS_COUNT, 1, ",host=\"%s\"",
-	               metrics_label(host, sizeof(host), a->host, strlen(a->host)));
+	lease_clock(name);
+	metrics_family(o, "fleet_info", "gauge",
+	               "Always 1; the host's name in the fleet, and what its kernel takes the time "
+	               "from.");
+	metrics_series(o, "fleet_info", METRICS_COUNT, 1, ",host=\"%s\",clock=\"%s\"",
+	               metrics_label(host, sizeof(host), a->host, strlen(a->host)),
+	               metrics_label(clock, sizeof(clock), name, strlen(name)));
 	metrics_single(o, "fleet_written_timestamp_seconds", "gauge", METRICS_SECONDS,
 	               clock_wall_ns(), "When the agent wrote this: every second, if it runs.");
 	metrics_single(o, "fleet_connected", "gauge", METRICS_COUNT, a->db.conn && a->epoch,
@@ -89,8 +94,8 @@ static void put_shares(struct metrics_out *o, const struct agent *a)
 
 	for (size_t i = 0; i < a->chunk_count; i++)
 		counts[a->chunks[i].kind]++;
-	if (a->reg && !k2k_shares_get(a->reg, &shares) && shares.until_ns > shares.now_ns)
-		left = shares.until_ns - shares.now_ns;
+	if (a->reg && !k2k_shares_get(a->reg, &shares))
+		left = snapshot_shares_left_ns(&shares);
 	metrics_family(o, "fleet_shares", "gauge",
 	               "Limits over the fleet of which this host may have shares.");
 	for (int kind = CHUNK_RATE; kind < CHUNK_KINDS; kind++)

@@ -11,6 +11,7 @@
 #include "tenants.h"
 #include "common/rings.h"
 #include "rates.h"
+#include "common/snapshot.h"
 #include "common/units.h"
 #include "common/printable.h"
 
@@ -73,7 +74,7 @@ static int add_rate(struct explanation *e, struct k2k_registry *reg)
 	struct k2k_verdict verdict = K2K_VERDICT_INIT;
 	const struct k2k_tenant_info *i = &e->tenants.rows[0].info;
 	const struct rate rate = rate_of_tenant(i);
-	const bool alone = rate.shared && !i->rate_holds;
+	const bool alone = snapshot_alone(i);
 	char wait[UNITS_TEXT];
 	struct row *r;
 	int code = k2k_quota_check(reg, e->id, (struct k2k_audit_tag){ 0, 0 }, 1, &verdict);

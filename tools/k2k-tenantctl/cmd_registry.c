@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "dry_run.h"
 #include "accounts.h"
+#include "common/snapshot.h"
 #include "common/units.h"
 
 #include <inttypes.h>
@@ -204,20 +205,16 @@ static json_object *init_differences(struct ctl *ctl, struct k2k_registry *reg,
 
 #define SHARES_TEXT (UNITS_TEXT + 64)
 
-static uint64_t hold_for(const struct k2k_shares *shares)
-{
-	return shares->until_ns > shares->now_ns ? shares->until_ns - shares->now_ns : 0;
-}
-
 static const char *describe_shares(char text[SHARES_TEXT], const struct k2k_shares *shares)
 {
+	uint64_t left = snapshot_shares_left_ns(shares);
 	char time[UNITS_TEXT];
 
 	if (!shares->epoch)
 		return "none";
-	if (hold_for(shares))
+	if (left)
 		snprintf(text, SHARES_TEXT, "epoch %" PRIu64 ", hold for %s", shares->epoch,
-		         units_print_duration(time, hold_for(shares)));
+		         units_print_duration(time, left));
 	else
 		snprintf(text, SHARES_TEXT, "epoch %" PRIu64 ", don't hold", shares->epoch);
 	return text;
@@ -397,7 +394,7 @@ static int print_info(struct ctl *ctl, struct k2k_registry *reg, json_object *di
 			     TEXT(names),
 			     NUMBER((info.flags & K2K_INFO_STRICT) != 0),
 			     NUMBER(shares.epoch),
-			     NUMBER(hold_for(&shares)),
+			     NUMBER(snapshot_shares_left_ns(&shares)),
 			     TEXT(describe_shares(shares_text, &shares)),
 			     { .json = differences },
 		     },

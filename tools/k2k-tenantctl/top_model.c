@@ -120,23 +120,22 @@ static uint64_t rate_percent(const struct top *t, const struct k2k_tenant_info *
 	const uint64_t second = 1000000000;
 	uint64_t seconds = (t->now.taken_ns + t->now.took_ns) / second -
 	                   t->before.taken_ns / second + 1,
-		 most;
+		 limit = snapshot_rate(i), most;
 	double mean;
 
-	if (i->max_messages_per_sec == K2K_UNLIMITED)
+	if (limit == K2K_UNLIMITED)
 		return UINT64_MAX;
 	/* a longer window and a bucket as they are now: a mean says little about them */
 	if (i->rate_policy == K2K_RATE_BUCKET)
 		return percent(i->messages_this_second, i->burst);
 	if (i->rate_period != K2K_PERIOD_SECOND)
-		return percent(i->messages_this_second, i->max_messages_per_sec);
+		return percent(i->messages_this_second, limit);
 	if (!c->interval_ns)
 		return UINT64_MAX;
-	if (!i->max_messages_per_sec)
+	if (!limit)
 		return 100;
-	mean = per_second(c->admitted, c) * 100 / (double)i->max_messages_per_sec;
-	if (mean > 100 && (__builtin_mul_overflow(seconds, i->max_messages_per_sec, &most) ||
-	                   c->admitted <= most))
+	mean = per_second(c->admitted, c) * 100 / (double)limit;
+	if (mean > 100 && (__builtin_mul_overflow(seconds, limit, &most) || c->admitted <= most))
 		return 100;
 	return mean < 1e18 ? (uint64_t)mean : UINT64_MAX - 1;
 }
@@ -226,11 +225,11 @@ static void print_limit(char text[TOP_TEXT], const struct k2k_tenant_info *i)
 {
 	char rate[UNITS_TEXT], burst[UNITS_TEXT];
 
-	if (i->max_messages_per_sec == K2K_UNLIMITED) {
+	if (snapshot_rate(i) == K2K_UNLIMITED) {
 		strcpy(text, "-");
 		return;
 	}
-	units_print_rate(rate, i->max_messages_per_sec, i->rate_period);
+	units_print_rate(rate, snapshot_rate(i), i->rate_period);
 	units_print_number(burst, i->burst);
 	if (i->rate_policy == K2K_RATE_BUCKET)
 		snprintf(text, TOP_TEXT, "%.18s+%.18s", rate, burst);
@@ -240,7 +239,10 @@ static void print_limit(char text[TOP_TEXT], const struct k2k_tenant_info *i)
 
 static const char *state_of(const struct k2k_tenant_info *i)
 {
-	return i->suspended ? "suspended" : i->shadow ? "shadow" : "-";
+	return i->suspended        ? "suspended"
+	       : i->shadow         ? "shadow"
+	       : snapshot_alone(i) ? "alone"
+	                           : "-";
 }
 
 /* In messages a second, for sorting; a bucket like its rate. */
@@ -248,9 +250,9 @@ static double limit_number(const struct k2k_tenant_info *i)
 {
 	static const double seconds[] = { 1, 60, 3600, 86400 };
 
-	return i->max_messages_per_sec == K2K_UNLIMITED
+	return snapshot_rate(i) == K2K_UNLIMITED
 	               ? -1
-	               : (double)i->max_messages_per_sec / seconds[i->rate_period % 4];
+	               : (double)snapshot_rate(i) / seconds[i->rate_period % 4];
 }
 
 /* ---- cells ---------------------------------------------------------------------- */
@@ -424,7 +426,7 @@ static enum top_mark text_cell(const struct top *t, enum top_view view, size_t r
 		return MARK_NONE;
 	}
 	snprintf(text, TOP_TEXT, "%s", state_of(i));
-	return i->suspended ? MARK_WARN : MARK_NONE;
+	return i->suspended || snapshot_alone(i) ? MARK_WARN : MARK_NONE;
 }
 
 enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size_t column,
@@ -674,6 +676,28 @@ static void add_brokers(const struct top *t, struct top_fact *facts, size_t *cou
 	add_fact(facts, count, "brokers", "%" PRIu64 "%s", t->held.brokers, text);
 }
 
+static const char *print_about(char text[UNITS_TEXT], uint64_t ns)
+{
+	return units_print_duration(text, ns - ns % (ns < 10000000000 ? 100000000 : 1000000000));
+}
+
+/* Only where shares were given, or a tenant waits for some. */
+static void add_shares(const struct top *t, struct top_fact *facts, size_t *count)
+{
+	const struct k2k_shares *s = &t->now.shares;
+	uint64_t left = snapshot_shares_left_ns(s);
+	char time[UNITS_TEXT];
+
+	if (left)
+		add_fact(facts, count, "shares of rates", "hold for %s", print_about(time, left));
+	else if (s->until_ns)
+		add_fact(facts, count, "shares of rates", "ended %s ago, %zu tenants alone",
+		         print_about(time, s->now_ns - s->until_ns), t->now.alone_count);
+	else if (s->epoch || t->now.alone_count)
+		add_fact(facts, count, "shares of rates", "don't hold, %zu tenants alone",
+		         t->now.alone_count);
+}
+
 size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
 {
 	const struct k2k_registry_info *r = &t->now.registry;
@@ -682,6 +706,7 @@ size_t top_facts(const struct top *t, struct top_fact facts[TOP_FACTS])
 
 	add_table(facts, &count, "tenants", &r->tenants);
 	add_brokers(t, facts, &count);
+	add_shares(t, facts, &count);
 	add_rate(t, facts, &count, "messages", t->all.admitted);
 	add_rate(t, facts, &count, "rejected by rate", t->all.rate);
 	add_rate(t, facts, &count, "  by budget", t->all.budget);

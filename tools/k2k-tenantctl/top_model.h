@@ -91,7 +91,7 @@ enum top_mark top_cell(const struct top *t, enum top_view view, size_t row, size
 uint64_t top_sort_number(const struct top *t, size_t row, size_t column);
 
 /* Facts about the whole registry, the most important ones first. Returns how many. */
-#define TOP_FACTS 18
+#define TOP_FACTS 19
 struct top_fact {
 	const char *name;
 	char text[80];
