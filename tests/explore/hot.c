@@ -295,9 +295,9 @@ PROGRAM(hot_dead_spend, .what = "a broker dies while it spends what it has drawn
 PROGRAM(hot_dead_draw, .what = "a broker dies while two draw", .setup = setup_credit,
         .threads = { admit, admit }, .mortal = 1, .deaths = 1, .check = check_limit,
         .outcomes = { "1", "2" })
-FULL_PROGRAM(hot_dead_last, .what = "another folds and takes the last message that the dead left",
-             .setup = setup_one, .threads = { admit, fold_and_admit }, .mortal = 1, .deaths = 1,
-             .check = check_limit, .outcomes = { "1" })
+PROGRAM(hot_dead_last, .what = "another folds and takes the last message that the dead left",
+        .setup = setup_one, .threads = { admit, fold_and_admit }, .mortal = 1, .deaths = 1,
+        .check = check_limit, .outcomes = { "1" })
 
 /*
  * ---- a limit that falls ------------------------------------------------------------------------

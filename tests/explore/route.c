@@ -19,7 +19,7 @@ static struct k2k_kernel_name names[NAMES];
 /* Tenants, by their ids. A may be registered twice. */
 enum { A = 1, B, C, TENANTS };
 #define REGISTRATIONS TENANTS
-static struct k2k_registration_of registered[TENANTS];
+static struct k2k_registration_of registered[TENANTS], second_of_a;
 
 static struct {
 	int code;
@@ -29,21 +29,18 @@ static struct {
 
 /* ---- the beginning ----------------------------------------------------------------------- */
 
-static void enroll(k2k_tenant_id id, uint64_t rate)
+/* Not published. Its window is of this second, with nothing used of it. */
+static struct k2k_registration_of build(k2k_tenant_id id, uint64_t rate)
 {
-	uint32_t slot = world_tenant(id, &(struct k2k_limits){ .rate = rate });
-	uint64_t word = k2k_load_relaxed(&world_map.tenants[slot].state_gen);
+	const struct k2k_limits limits = { .rate = rate };
+	struct k2k_registration_of of;
+	struct k2k_shm_cell *cell;
 
-	registered[id] = (struct k2k_registration_of){ slot, k2k_tenant_generation(word) };
-}
-
-/* The window of this second, with nothing used of it. */
-static void begin_window(k2k_tenant_id id)
-{
-	struct k2k_shm_cell *cell = &world_map.cells[registered[id].slot];
-
+	explore_assert(k2k_tenant_build(&world_map, id, &limits, &of.slot, &of.generation) == 0);
+	cell = &world_map.cells[of.slot];
 	k2k_store_relaxed(&cell->window, k2k_rate_pack_second(WORLD_SECOND, 1));
 	k2k_store_relaxed(&cell->ceiling, 0);
+	return of;
 }
 
 /* Owner, tenant and number are also its tag and its address. */
@@ -82,8 +79,8 @@ static void begin(uint64_t rate_of_a)
 	explore_assert(names[TO].bucket == names[THIRD].bucket &&
 	               names[TO].bucket != names[FROM].bucket);
 	for (k2k_tenant_id id = A; id < TENANTS; id++) {
-		enroll(id, id == A ? rate_of_a : 1);
-		begin_window(id);
+		registered[id] = build(id, id == A ? rate_of_a : 1);
+		k2k_tenant_publish(&world_map, registered[id].slot);
 	}
 	sent.code = 0;
 	sent.route = (struct k2k_route)K2K_ROUTE_INIT;
@@ -114,6 +111,13 @@ static void setup_dead(void)
 {
 	begin(1);
 	add(DIRECTORY_DEAD, TO, B, 0);
+}
+
+/* A is about to be registered again. */
+static void setup_again(void)
+{
+	setup_same();
+	second_of_a = build(A, 1);
 }
 
 /* A may send nothing, and the receiver is not there. */
@@ -206,7 +210,8 @@ static void send_beside_dead(void)
 static void register_again(void)
 {
 	explore_assert(k2k_tenant_retire(&world_map, registered[A].slot, 1) == 0);
-	enroll(A, 1);
+	registered[A] = second_of_a;
+	k2k_tenant_publish(&world_map, second_of_a.slot);
 	move(1, TO, A);
 }
 
@@ -317,5 +322,5 @@ PROGRAM(route_sender_strict, .what = "the same in a strict registry", .setup = s
         .threads = { send, hand_on_sender, stand_still }, .check = check,
         .outcomes = { "admitted 1>1", "unknown", "not ours" })
 PROGRAM(route_registered_again, .what = "nothing is counted for the next registration of a tenant",
-        .setup = setup_same, .threads = { send, register_again }, .check = check,
+        .setup = setup_again, .threads = { send, register_again }, .check = check,
         .outcomes = { "admitted 1>1", "stale" })
