@@ -279,8 +279,8 @@ PROGRAM(hot_record, .what = "a record takes the last message of an open window",
  * ---- a broker that dies ------------------------------------------------------------------------
  *
  * Nobody waits for a broker, or asks whether it lives. So what others do beside one that dies at a
- * step they also do beside one that goes on from there, but later: hot_admit and hot_fold have that.
- * What is new with a death is what it leaves.
+ * step they also do beside one that goes on from there, but later: hot_admit and hot_fold have
+ * that. What is new with a death is what it leaves.
  */
 
 PROGRAM(hot_dead_after, .what = "what a broker had drawn that died is free for the next",
