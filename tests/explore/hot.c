@@ -12,9 +12,12 @@
 #include "world.h"
 
 #define ID 7
+#define WRITER (EXPLORE_THREADS - 1) /* its handle serves for the clock alone */
 
 static uint32_t slot;
 static uint64_t limit_of;
+/* that the first thread has ended */
+static EXPLORE_SHARED k2k_u32 told;
 /* by thread */
 static unsigned int passed[EXPLORE_THREADS], refused[EXPLORE_THREADS];
 
@@ -23,6 +26,7 @@ static void begin(uint64_t limit)
 {
 	world_begin(&(struct world_sizes){ .tenants = 1, .slots = 4 });
 	limit_of = limit;
+	k2k_store_relaxed(&told, 0);
 	slot = world_tenant(ID, &(struct k2k_limits){ .rate = limit });
 	for (int i = 0; i < EXPLORE_THREADS; i++) {
 		world_broker(i);
@@ -66,24 +70,41 @@ static void setup_cold(void)
 	begin(1);
 }
 
+static void admit_as(int broker)
+{
+	struct k2k_verdict verdict = K2K_VERDICT_INIT;
+	int code = k2k_message_admit(&world_handles[broker], ID, (struct k2k_audit_tag){ 0, 0 }, 1,
+	                             &verdict);
+
+	explore_assert(code == 0 || code == K2K_ERATE);
+	explore_assert(code || verdict.used <= verdict.limit);
+	(code ? refused : passed)[broker]++;
+}
+
 /* One message is spent of a share. */
 static void setup_spent(void)
 {
-	struct k2k_verdict verdict = K2K_VERDICT_INIT;
-
 	begin_open(2);
-	explore_assert(k2k_message_admit(&world_handles[2], ID, (struct k2k_audit_tag){ 0, 0 }, 1,
-	                                 &verdict) == 0);
+	admit_as(2);
+}
+
+/* The first broker has credit for one more. */
+static void setup_drawn(void)
+{
+	setup_credit();
+	admit_as(0);
+}
+
+/* So have the first two. */
+static void setup_both_drawn(void)
+{
+	setup_drawn();
+	admit_as(1);
 }
 
 static void admit(void)
 {
-	struct k2k_verdict verdict = K2K_VERDICT_INIT;
-	int code = k2k_message_admit(world_self(), ID, (struct k2k_audit_tag){ 0, 0 }, 1, &verdict);
-
-	explore_assert(code == 0 || code == K2K_ERATE);
-	explore_assert(verdict.used <= verdict.limit);
-	(code ? refused : passed)[explore_self()]++;
+	admit_as(explore_self());
 }
 
 static void admit_twice(void)
@@ -98,6 +119,21 @@ static void open_and_admit(void)
 	admit();
 }
 
+static void admit_and_tell(void)
+{
+	admit();
+	k2k_store_release(&told, 1);
+}
+
+/* When the first one has ended, or has died. */
+static void admit_after(void)
+{
+	while (!k2k_load_acquire(&told) && explore_is_alive(0))
+		explore_yield();
+	k2k_fence_seq_cst(); /* as in lib/lock.h */
+	admit();
+}
+
 static void record(void)
 {
 	explore_assert(k2k_message_record(world_self(), ID) == 0);
@@ -106,6 +142,28 @@ static void record(void)
 static void fold(void)
 {
 	explore_assert(k2k_hot_fold(&world_map, slot));
+}
+
+static void fold_and_admit(void)
+{
+	fold();
+	admit();
+}
+
+/* Only from what is drawn already. */
+static bool spend_as(int broker)
+{
+	struct k2k_rate_drawn drawn;
+
+	if (!k2k_rate_spend(&world_map, slot, (uint32_t)broker, WORLD_SECOND, 1, true, &drawn))
+		return false;
+	explore_assert(drawn.used <= drawn.limit);
+	return true;
+}
+
+static void spend(void)
+{
+	passed[explore_self()] += spend_as(explore_self());
 }
 
 static uint64_t total(void)
@@ -123,12 +181,31 @@ static void observe(void)
 	explore_assert(before <= total() && before <= limit_of);
 }
 
+/* The writer's part of an update, up to its commit store. */
+static void lower_to(uint64_t limit)
+{
+	k2k_rate_settle(&world_map, slot, &world_handles[WRITER].clock);
+	k2k_tenant_prepare(&world_map, slot, &(struct k2k_limits){ .rate = limit });
+	k2k_tenant_flip(&world_map, slot, 0);
+}
+
+static void settle(void)
+{
+	k2k_rate_settle(&world_map, slot, &world_handles[WRITER].clock);
+}
+
 static void lower(void)
 {
-	k2k_rate_settle(&world_map, slot, &world_self()->clock);
-	k2k_tenant_prepare(&world_map, slot, &(struct k2k_limits){ .rate = 1 });
-	k2k_tenant_flip(&world_map, slot, 0);
-	k2k_rate_settle(&world_map, slot, &world_self()->clock);
+	lower_to(1);
+	settle();
+}
+
+/* The limit is three, of which two are used, and the shares have credit of a higher one. */
+static void setup_lowered(void)
+{
+	setup_both_drawn();
+	lower_to(3);
+	limit_of = 3;
 }
 
 static uint64_t sum(const unsigned int counts[EXPLORE_THREADS])
@@ -165,11 +242,17 @@ static void check_spent(void)
 	explore_assert(total() == 1);
 }
 
-/* One call a thread may still be counted under a limit that it had loaded. */
+/*
+ * One call a thread may still be counted under a limit that it had loaded. Then the limit of one is
+ * used up, and no credit is left.
+ */
 static void check_lowered(void)
 {
-	explore_assert(total() == sum(passed) && total() <= 2);
+	explore_assert(total() == sum(passed));
 	explore_outcome("%u", (unsigned int)sum(passed));
+	explore_assert(!spend_as(0) && !spend_as(1));
+	admit_as(2);
+	explore_assert(refused[2] == 1);
 }
 
 PROGRAM(hot_admit, .what = "two brokers admit from an open window with room for one",
@@ -187,12 +270,54 @@ PROGRAM(hot_fold_dead, .what = "who dies in a fold leaves it to another", .setup
         .threads = { fold, fold }, .mortal = 1, .deaths = 1, .check = check_spent)
 FULL_PROGRAM(hot_fold_twice, .what = "two fold what a third has spent", .setup = setup_two,
              .threads = { admit, fold, fold }, .check = check_limit, .outcomes = { "1" })
-FULL_PROGRAM(hot_dead, .what = "a broker dies at any step of an admission from an open window",
-             .setup = setup_one, .threads = { admit, admit }, .mortal = 1, .deaths = 1,
-             .check = check_limit)
 PROGRAM(hot_observe, .what = "an observer of an open window sees a total that only grows",
         .setup = setup_two, .threads = { observe, admit, fold }, .check = check_limit)
 PROGRAM(hot_record, .what = "a record takes the last message of an open window", .setup = setup_one,
         .threads = { admit, record }, .check = check_recorded, .outcomes = { "0", "1" })
-FULL_PROGRAM(hot_limit_falls, .what = "a limit falls from two to one while the window is open",
-             .setup = setup_two, .threads = { admit, admit, lower }, .check = check_lowered)
+
+/*
+ * ---- a broker that dies ------------------------------------------------------------------------
+ *
+ * Nobody waits for a broker, or asks whether it lives. So what others do beside one that dies at a
+ * step they also do beside one that goes on from there, but later: hot_admit and hot_fold have
+ * that. What is new with a death is what it leaves.
+ */
+
+PROGRAM(hot_dead_after, .what = "what a broker had drawn that died is free for the next",
+        .setup = setup_one, .threads = { admit_and_tell, admit_after }, .mortal = 1, .deaths = 1,
+        .check = check_limit, .outcomes = { "1" })
+PROGRAM(hot_dead_fold, .what = "a broker dies in an admission beside a fold", .setup = setup_two,
+        .threads = { admit, fold }, .mortal = 1, .deaths = 1, .check = check_limit,
+        .outcomes = { "0", "1" })
+PROGRAM(hot_dead_spend, .what = "a broker dies while it spends what it has drawn, beside a fold",
+        .setup = setup_drawn, .threads = { admit, fold }, .mortal = 1, .deaths = 1,
+        .check = check_limit, .outcomes = { "1", "2" })
+PROGRAM(hot_dead_draw, .what = "a broker dies while two draw", .setup = setup_credit,
+        .threads = { admit, admit }, .mortal = 1, .deaths = 1, .check = check_limit,
+        .outcomes = { "1", "2" })
+PROGRAM(hot_dead_last, .what = "another folds and takes the last message that the dead left",
+        .setup = setup_one, .threads = { admit, fold_and_admit }, .mortal = 1, .deaths = 1,
+        .check = check_limit, .outcomes = { "1" })
+
+/*
+ * ---- a limit that falls ------------------------------------------------------------------------
+ *
+ * First beside one admission; then beside two, of which each has drawn already, and spends; then
+ * two after a writer that has stored the new limit and folds no more.
+ */
+
+FULL_PROGRAM(hot_limit_falls, .what = "a limit falls from two to one beside an admission",
+             .setup = setup_two, .threads = { admit, lower }, .check = check_lowered,
+             .outcomes = { "1" })
+PROGRAM(hot_limit_falls_drawn, .what = "a limit falls beside a broker that has drawn under it",
+        .setup = setup_drawn, .threads = { admit, lower }, .check = check_lowered,
+        .outcomes = { "1", "2" })
+PROGRAM(hot_limit_falls_spent, .what = "a limit falls beside two that spend what they have drawn",
+        .setup = setup_both_drawn, .threads = { spend, spend, lower }, .check = check_lowered,
+        .outcomes = { "2", "3", "4" })
+PROGRAM(hot_limit_lowered, .what = "two find a window open under a limit that is over",
+        .setup = setup_lowered, .threads = { admit, admit }, .check = check_limit,
+        .outcomes = { "3" })
+PROGRAM(hot_limit_settled, .what = "the writer folds such a window beside an admission",
+        .setup = setup_lowered, .threads = { admit, settle }, .check = check_limit,
+        .outcomes = { "3" })

@@ -7,12 +7,7 @@
  * instant of it. All that an owner publishes is one mark, which says the name, the owner and the
  * number of the publication: so a copy that mixes two states is noticed by itself.
  */
-#include "kernel.h"
-
-#include "world.h"
-
-#define DEAD 3 /* no thread has this number */
-#define TRY_NS UINT64_C(1000)
+#include "directory.h"
 
 /* The first two have one hash; the third is in another bucket. */
 enum { A, B, C, NAMES };
@@ -27,46 +22,20 @@ static uint64_t mark(int name, int owner, int number)
 	return (uint64_t)((name + 1) * 100 + owner * 10 + number);
 }
 
-static struct k2k_kernel_user user_of(int thread)
-{
-	struct k2k_registry *reg = &world_handles[thread];
-
-	return (struct k2k_kernel_user){ .map = &world_map,
-		                         .liveness = &reg->liveness,
-		                         .broker = &reg->broker,
-		                         .full_at = &reg->kernels_full_at };
-}
-
 /* ---- steps ------------------------------------------------------------------------------- */
 
-static void publish(int thread, uint32_t index, uint64_t is)
+static struct k2k_kernel_of of_mark(uint64_t is)
 {
-	const struct k2k_kernel_user user = user_of(thread);
-	const struct k2k_kernel_of of = { .generation = is,
-		                          .tag = { is, is },
-		                          .address.words = { is, is } };
-
-	k2k_kernel_publish(&user, index, &of);
+	return (struct k2k_kernel_of){ .generation = is,
+		                       .tag = { is, is },
+		                       .address.words = { is, is } };
 }
 
-/* As k2k_kernel_add(), without a slot of a tenant. */
 static int add(int thread, int name, int number)
 {
-	const struct k2k_kernel_user user = user_of(thread);
-	struct k2k_kernel_copy copy;
-	uint64_t other;
-	int code;
+	const struct k2k_kernel_of of = of_mark(mark(name, thread, number));
 
-	for (;;) {
-		code = k2k_kernel_reserve(&user, &names[name], &copy, &other);
-		if (code == K2K_KERNEL_AGAIN)
-			k2k_clock_sleep_ns(TRY_NS);
-		else if (code != K2K_EFULL || k2k_kernel_sweep(&user) == 0)
-			break;
-	}
-	if (code == 0)
-		publish(thread, copy.index, mark(name, thread, number));
-	return code;
+	return directory_add(thread, &names[name], &of);
 }
 
 /* The number of the publication that the copy has; -1: nobody has it, or is about to. */
@@ -115,26 +84,21 @@ static void copy_record(void)
 
 static uint32_t record_of(int name)
 {
-	struct k2k_kernel_copy copy = { .index = 0 };
-
-	explore_assert(k2k_kernel_look(&world_map, &names[name], &copy) == 0);
-	return copy.index;
+	return directory_record(&names[name]);
 }
 
 static void move_twice(void)
 {
+	const struct k2k_kernel_of first = of_mark(mark(A, 0, 1)), second = of_mark(mark(A, 0, 2));
 	uint32_t index = record_of(A);
 
-	publish(0, index, mark(A, 0, 1));
-	publish(0, index, mark(A, 0, 2));
+	directory_move(0, index, &first);
+	directory_move(0, index, &second);
 }
 
 static void drop(int thread, int name)
 {
-	const struct k2k_kernel_user user = user_of(thread);
-	uint32_t index = record_of(name);
-
-	k2k_kernel_drop(&user, &names[name], index, k2k_kernel_park(&user, index));
+	directory_drop(thread, &names[name]);
 }
 
 /* ---- the beginning ----------------------------------------------------------------------- */
@@ -171,7 +135,7 @@ static void setup_room(void)
 static void setup_dead(void)
 {
 	begin(2);
-	explore_assert(add(DEAD, A, 0) == 0);
+	explore_assert(add(DIRECTORY_DEAD, A, 0) == 0);
 }
 
 /* The record of B leads to that of A. */
@@ -198,7 +162,7 @@ static unsigned int state_of(uint32_t index)
 static void check_records(void)
 {
 	uint64_t words[K2K_KERNEL_NAME_WORDS];
-	const struct k2k_kernel_user user = user_of(2);
+	const struct k2k_kernel_user user = directory_user(2);
 	int live[NAMES] = { 0 };
 
 	k2k_kernel_sweep(&user);
@@ -350,7 +314,7 @@ static void add_c(void)
 
 static void sweep(void)
 {
-	const struct k2k_kernel_user user = user_of(explore_self());
+	const struct k2k_kernel_user user = directory_user(explore_self());
 
 	k2k_kernel_sweep(&user);
 }

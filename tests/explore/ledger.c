@@ -458,5 +458,5 @@ PROGRAM(ledger_walk_twice, .what = "a cost is found though the record before it 
         .setup = setup_walk, .steps = 6000, .stale = 8,
         .threads = { become_far_and_near, find_behind }, .check = check_walk)
 FULL_PROGRAM(budget_walk, .what = "a budget is found though the one before it becomes two others",
-             .setup = setup_budget_walk, .threads = { move_budget_and_back, ask_behind },
-             .check = check_walk)
+             .setup = setup_budget_walk, .stale = 4,
+             .threads = { move_budget_and_back, ask_behind }, .check = check_walk)
