@@ -48,7 +48,7 @@ error_object() {
 	has "$err" "$(jq -r .error.message <<<"$out")"
 }
 
-init() { ctl 0 init --max-tenants 16 --max-engagements 64 --max-budgets 32 --max-kernels 16 --audit-events 32 -q "$@"; }
+init() { ctl 0 init --max-tenants 16 --max-engagements 64 --max-budgets 32 --max-kernels 16 -q "$@"; }
 
 # attach: starts a broker on the test's registry; say: lets it make a call, whose code it has to answer.
 attach() {

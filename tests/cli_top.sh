@@ -586,7 +586,7 @@ cli_top_once_is_one_frame_in_every_form() {
 	until_true 60 admitted
 	ctl 0 top --once 300ms -J
 	one_object
-	json 'keys|join(" ")' "brokers cross_tenant interval_ns registry schema tables tenants time_ns unknown_tenant"
+	json 'keys|join(" ")' "brokers cross_tenant interval_ns registry schema shares tables tenants time_ns unknown_tenant"
 	json '.tables.tenants' '{"used":2,"capacity":16}'
 	json '.tenants[0].id' 42
 	json '.tenants[0].used_percent' '{"rate":null,"budget":50,"kernels":null,"gpu_memory":null}'
@@ -598,7 +598,7 @@ cli_top_once_is_one_frame_in_every_form() {
 	json '.interval_ns|tonumber|.>=300000000' true
 	json '.brokers[0]|keys|join(" ")' "attached_at_ns comm gpu_memory_bytes grace_behind incarnation kernels pid slot state"
 	ctl 0 top -o csv 20ms
-	is "$(head -1 <<<"$out")" "id,generation,admitted,rejected.rate,rejected.budget,rejected.kernels,rejected.gpu_memory,gpu_ns,unattributed_ns,kernels,gpu_memory_bytes,name,suspended,shadow,rate,rate_period,rate_policy,burst,suspended_rejected,shadow_rejected,used_percent.rate,used_percent.budget,used_percent.kernels,used_percent.gpu_memory"
+	is "$(head -1 <<<"$out")" "id,generation,admitted,rejected.rate,rejected.budget,rejected.kernels,rejected.gpu_memory,gpu_ns,unattributed_ns,kernels,gpu_memory_bytes,name,suspended,shadow,rate,rate_period,rate_policy,burst,rate_alone,rate_holds,suspended_rejected,shadow_rejected,used_percent.rate,used_percent.budget,used_percent.kernels,used_percent.gpu_memory"
 	is "$(wc -l <<<"$out")" 3
 }
 admitted() { [[ $("$TOOL" show 42 -J | jq -r '.tenants[0].usage.admitted_total') != 0 ]]; }
