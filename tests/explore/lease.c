@@ -623,6 +623,73 @@ static void check_idle(void)
 PROGRAM(lease_idle, .what = "a record that holds nothing is taken from the living",
         .setup = setup_idle, .threads = { use_both, acquire_three }, .check = check_idle)
 
+/* ---- two threads of one broker --------------------------------------------------------- */
+
+/*
+ * Of the first broker: each has the lock of a tenant, and a third one that of the record that is
+ * kept. The only other record is IDLE, of the first tenant.
+ */
+static void setup_one_broker(void)
+{
+	struct k2k_own_leases *own = &world_handles[0].own_leases;
+
+	begin(100, 2);
+	register_other();
+	make_known(0);
+	k2k_store_relaxed(&own->only, K2K_LEASES_SHARED);
+	k2k_store_relaxed(&own->locks[3].taken, 1);
+	k2k_store_relaxed(&own->kept, UINT64_C(3) << 32 | 2);
+	k2k_store_relaxed(&world_map.live->lease_pool.high, 2);
+	k2k_store_relaxed(&world_map.leases[0].state,
+	                  k2k_entry_word(K2K_ENTRY_IDLE, world_incarnation(0)));
+	k2k_store_relaxed(&world_map.leases[1].state,
+	                  k2k_entry_word(K2K_ENTRY_LIVE, world_incarnation(0)));
+}
+
+/* What was granted can be given back, whatever the other thread does with the record. */
+static void use_and_give_back(uint32_t lock, uint32_t tenant, uint64_t of)
+{
+	struct k2k_own_leases *own = &world_handles[0].own_leases;
+	struct k2k_leaser leaser = k2k_leaser_of(&world_handles[0], lock);
+	const struct k2k_lease_request request = { .key = k2k_lease_of_tenant(tenant, of),
+		                                   .resource = K2K_RESOURCE_KERNELS,
+		                                   .amount = 1,
+		                                   .bound = limit_of };
+	uint64_t used, in_force;
+	int code;
+
+	explore_assert(k2k_lease_try_lock(own, lock));
+	code = k2k_lease_acquire(&leaser, &request, &used, &in_force);
+	explore_assert(code == 0 || code == K2K_EFULL);
+	if (!code)
+		explore_assert(k2k_lease_release(&leaser, &request.key, K2K_RESOURCE_KERNELS, 1) ==
+		               0);
+	k2k_lease_unlock(own, lock);
+	granted[explore_self()] = !code;
+}
+
+static void use_first(void)
+{
+	use_and_give_back(1, slot, generation);
+}
+
+static void use_other(void)
+{
+	use_and_give_back(2, other_slot, other_generation);
+}
+
+static void check_one_broker(void)
+{
+	explore_assert(sum_of(granted) > 0);
+	explore_assert(k2k_load_relaxed(&world_map.leases[0].state) ==
+	               k2k_entry_word(K2K_ENTRY_IDLE, world_incarnation(0)));
+	explore_outcome("%u granted", sum_of(granted));
+}
+
+PROGRAM(lease_threads, .what = "two threads of a broker use one record for two tenants",
+        .setup = setup_one_broker, .process = { 1, 1 }, .threads = { use_first, use_other },
+        .check = check_one_broker, .outcomes = { "1 granted", "2 granted" })
+
 /* ---- a record of a registration that is over ------------------------------------------- */
 
 /* The first broker keeps the only record, for a registration whose grace period has passed. */
