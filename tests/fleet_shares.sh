@@ -198,7 +198,7 @@ ends_within() {
 }
 
 cli_fleet_rate_is_shared_and_taken() {
-	local began before limit high
+	local began before limit high end
 	fleet; hosts 1; host 2
 	# what passes too fast by a clock that is steered counts by the other one
 	fast_clock agent 2 --lease 4s
@@ -215,7 +215,9 @@ cli_fleet_rate_is_shared_and_taken() {
 	# who comes anew gets its part, after the window in which the other one's limit was lowered
 	before=$(quota 1 rate_per_sec)
 	flood 2
+	end=$((SECONDS + 120))
 	while began=$(date +%s%N) limit=$(quota 1 rate_per_sec); (($(share 1 rate) >= before)); do
+		((SECONDS < end)) || fail "host 1 keeps $(share 1 rate) of $before, its limit is $limit; host 2 has $(share 2 rate)"
 		((limit < before)) || high=$began before=$limit
 		sleep 0.05
 	done

@@ -34,7 +34,8 @@ run() { start "${@:2}"; ends "$1"; }
 
 nothing_is_left() {
 	local found
-	found=$(compgen -G "/dev/shm/k2k.*-$pid_ran-*") && fail "left in /dev/shm: $found"
+	found=$(compgen -G "/dev/shm/k2k.quickstart-$pid_ran-*"; compgen -G "/dev/shm/k2k.replay-trace-$pid_ran-*")
+	[[ -z $found ]] || fail "left in /dev/shm: $found"
 	found=$(ls -A "$DIR/tmp") || fail "its directory is gone"
 	[[ -z $found ]] || fail "left as temporary files: $found"
 	found=$(grep -Els "K2K_REGISTRY=(quickstart|replay-trace)-$pid_ran-" /proc/[0-9]*/environ)

@@ -258,7 +258,6 @@ TEST(threads_of_one_broker_take_and_give_back_side_by_side)
 
 	options.max_tenants = CROWD_TENANTS;
 	options.max_leases = 2 * CROWD;
-	options.max_brokers = 2;
 	fixture_open_sized(&f, &options);
 	quota.max_concurrent_kernels = CROWD_LIMIT;
 	for (k2k_tenant_id id = 1; id <= CROWD_TENANTS; id++)
