@@ -4,7 +4,8 @@
 -- - What is charged of a budget is added up once a statement, and the hosts that draw of it are
 --   counted with it: giving budgets to tenants that N hosts have made N versions of each row, of
 --   which the next one had to look at all.
--- - A statement of an agent writes the row of its host once. One that only reads writes nothing.
+-- - A statement of an agent writes the row of its host once. One that only reads writes nothing, if
+--   the host was heard lately.
 -- - A host that connects again is told whether the database has all that it has acknowledged: then
 --   only what has changed is sent.
 
@@ -58,7 +59,17 @@ alter table host set (fillfactor = 45);
 alter table host add column agent uuid;
 comment on column host.agent is 'The process that greeted last. seq counts its statements, over all its connections';
 
--- Locks the host's row until the commit, and returns its run.
+-- Each numbered statement stores its number in the host's row; that it was heard goes with it.
+create function heard() returns trigger
+	language plpgsql as $$
+begin
+	new.seen_at := clock_timestamp();
+	return new;
+end $$;
+create trigger heard before update of seq on host for each row execute function heard();
+
+-- As before, own_host() locks the host's row until the commit. It is written here only where nothing
+-- numbered comes: forget() refuses a host that was heard in the last 30 s.
 create or replace function speaks_for(who text, agent_epoch bigint) returns uuid
 	language plpgsql security definer set search_path = k2k_fleet, pg_temp
 	as $$
@@ -72,40 +83,8 @@ begin
 		raise exception 'another agent has replaced this one as host "%"', who using errcode = 'K2F02';
 	end if;
 	update host set seen_at = clock_timestamp()
-		where name = who and coalesce(seen_at < clock_timestamp() - interval '1 second', true);
+		where name = who and seen_at < clock_timestamp() - interval '20 seconds';
 	return h.run;
-end $$;
-
--- The host's run, for what only reads. It permits nothing: before an agent acts on it, a statement of
--- its own is committed.
-create function reads_for(who text, agent_epoch bigint) returns uuid
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-declare
-	this_run uuid;
-begin
-	select h.run into this_run from host h
-		where h.name = who and h.role = session_user and h.epoch = agent_epoch;
-	if not found then
-		return speaks_for(who, agent_epoch); -- says what is wrong
-	end if;
-	return this_run;
-end $$;
-
--- Locks the host's row until the commit, and writes it: the number of the statement, that the host
--- was heard, and which definitions are in force there. Not if a later statement was executed before.
-create function next_statement(who text, agent_epoch bigint, this_seq bigint, applied bigint default null,
-	out this_run uuid, out is_next boolean)
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-begin
-	update host h set seq = this_seq, version = coalesce(applied, h.version), seen_at = clock_timestamp()
-		where h.name = who and h.role = session_user and h.epoch = agent_epoch and h.seq < this_seq
-		returning h.run into this_run;
-	is_next := found;
-	if not is_next then
-		this_run := speaks_for(who, agent_epoch); -- or says what is wrong
-	end if;
 end $$;
 
 -- As before. known: this process greets again, and all that this database had acknowledged up to
@@ -152,7 +131,7 @@ begin
 	update host set epoch = next_epoch, seq = next_seq, agent = this_agent,
 		run = this_run, boot_id = this_boot, registry = this_registry, database_epoch = here,
 		version = case when is_known then h.version else 0 end,
-		seen_at = clock_timestamp(), greeted_at = clock_timestamp(), taken_epoch = null where name = who;
+		greeted_at = clock_timestamp(), taken_epoch = null where name = who;
 	return query select next_epoch, here, is_known, next_seq;
 end $$;
 
@@ -168,31 +147,19 @@ begin
 	update host set taken_epoch = epoch, epoch = epoch + 1, token = null where name = of_host;
 end $$;
 
--- ---- what agents call: as before, with one write of the host's row, or none --------------------
+-- ---- reports and draws --------------------------------------------------------------------------
 
-create or replace function registrations(who text, agent_epoch bigint)
-	returns table (generation u64, tenant u64, fleet_gen bigint, state text)
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-#variable_conflict use_column
-declare
-	this_run uuid := reads_for(who, agent_epoch);
-begin
-	return query select r.generation, r.tenant, r.fleet_gen, r.state from registration r
-		where r.run = this_run and r.state in ('planned', 'open');
-end $$;
-
+-- As before, but one with no totals does not wait for change().
 create or replace function report(who text, agent_epoch bigint, report_seq bigint, applied bigint,
 	generations numeric[], admitted_totals numeric[], unattributed numeric[],
 	of numeric[], engagements numeric[], gpu_ns numeric[], corrected numeric[]) returns void
 	language plpgsql security definer set search_path = k2k_fleet, pg_temp
 	as $$
 declare
-	this_run uuid;
-	is_next boolean;
+	this_run uuid := speaks_for(who, agent_epoch);
 begin
-	select * into this_run, is_next from next_statement(who, agent_epoch, report_seq, applied);
-	if not is_next or cardinality(generations) + cardinality(of) = 0 then
+	update host set seq = report_seq, version = applied where name = who and seq < report_seq;
+	if not found or cardinality(generations) + cardinality(of) = 0 then
 		return; -- a late one, or only that the host is there
 	end if;
 	if exists (select from unnest(generations || of) as n(g) where not exists
@@ -229,39 +196,6 @@ begin
 		where n.ns = 18446744073709551615 and r.run = this_run and r.generation = n.g;
 end $$;
 
-create or replace function problems(who text, agent_epoch bigint, tenants numeric[], versions bigint[], codes text[],
-	messages text[]) returns void
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-begin
-	perform speaks_for(who, agent_epoch);
-	delete from problem p where p.host = who and p.tenant <> all (tenants);
-	insert into problem as p (host, tenant, version, code, message)
-		select who, t, v, c, left(m, 1000) from unnest(tenants, versions, codes, messages) as n(t, v, c, m)
-		on conflict (host, tenant) do update
-			set version = excluded.version, code = excluded.code, message = excluded.message
-			where (p.version, p.code, p.message) <> (excluded.version, excluded.code, excluded.message);
-end $$;
-
-create or replace function chunks(who text, agent_epoch bigint)
-	returns table (generation u64, engagement u64, base numeric, drawn u64, closed boolean, short boolean)
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-#variable_conflict use_column
-declare
-	this_run uuid := reads_for(who, agent_epoch);
-begin
-	return query select r.generation, b.engagement, greatest(coalesce(t.base_ns + t.base_corrected_ns, 0), 0),
-			coalesce(c.drawn, 0)::u64, coalesce(c.closed, false),
-			b.charged > b.total or coalesce(b.short_at > clock_timestamp() - interval '30 seconds', false)
-		from registration r
-		join budget b on b.tenant = r.tenant and b.fleet_gen = r.fleet_gen and b.total is not null
-		left join chunk c on c.run = r.run and c.generation = r.generation and c.engagement = b.engagement
-		left join total t on t.run = r.run and t.generation = r.generation and t.engagement = b.engagement
-		where r.run = this_run and r.state in ('planned', 'open')
-		order by 1, 2;
-end $$;
-
 -- All chunks in few statements, since others wait for these budgets. Of several chunks of one budget,
 -- one draws: what is free is counted once.
 create or replace function draw(who text, agent_epoch bigint, draw_seq bigint, generations numeric[],
@@ -271,14 +205,10 @@ create or replace function draw(who text, agent_epoch bigint, draw_seq bigint, g
 	as $$
 #variable_conflict use_column
 declare
-	this_run uuid;
-	is_next boolean;
+	this_run uuid := speaks_for(who, agent_epoch);
 begin
-	select * into this_run, is_next from next_statement(who, agent_epoch, draw_seq);
-	if cardinality(generations) = 0 then
-		return;
-	end if;
-	if is_next then
+	update host set seq = draw_seq where name = who and seq < draw_seq;
+	if found and cardinality(generations) > 0 then
 		perform lock_budgets_of(this_run, generations);
 		update registration r set state = 'open'
 			where r.run = this_run and r.generation = any (generations) and r.state = 'planned';
@@ -317,162 +247,6 @@ begin
 		from unnest(generations, engagements) as u(generation, engagement)
 		join chunk c on c.run = this_run and c.generation = u.generation and c.engagement = u.engagement
 		where not c.closed;
-end $$;
-
-create or replace function give_back(who text, agent_epoch bigint, return_seq bigint, generations numeric[],
-	engagements numeric[], had numeric[], keep numeric[])
-	returns table (generation u64, engagement u64, drawn u64)
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-#variable_conflict use_column
-declare
-	this_run uuid;
-	is_next boolean;
-begin
-	select * into this_run, is_next from next_statement(who, agent_epoch, return_seq);
-	if is_next then
-		perform lock_budgets_of(this_run, generations);
-		update chunk c set drawn = u.keep, closed = false, written_off = c.written_off
-				- case when c.closed then greatest(c.drawn - greatest(u.keep, c.used), 0) else 0 end
-			from unnest(generations, engagements, had, keep) as u(generation, engagement, had, keep)
-			where c.run = this_run and c.generation = u.generation and c.engagement = u.engagement
-				and c.drawn = u.had and (c.closed or u.keep < c.drawn);
-	end if;
-	return query select c.generation, c.engagement, c.drawn
-		from unnest(generations, engagements) as u(generation, engagement)
-		join chunk c on c.run = this_run and c.generation = u.generation and c.engagement = u.engagement
-		where not c.closed;
-end $$;
-
-create or replace function shares(who text, agent_epoch bigint)
-	returns table (generation u64, kind text, amount u64, closed boolean, short boolean, excess boolean, step numeric,
-		fair numeric, alone u64)
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-#variable_conflict use_column
-declare
-	this_run uuid := reads_for(who, agent_epoch);
-begin
-	return query select r.generation, l.kind, coalesce(s.amount, 0)::u64, coalesce(s.closed, false),
-			l.granted > l.total or coalesce(l.short_at > clock_timestamp() - interval '5 seconds', false),
-			l.granted > l.total, greatest(div(l.total, 64), 1),
-			div(l.total, greatest(sharers(l.tenant, l.fleet_gen, l.kind), 1)),
-			l.alone
-		from registration r
-		join fleet_limit l on l.tenant = r.tenant and l.fleet_gen = r.fleet_gen and l.total is not null
-		left join share s on s.run = r.run and s.generation = r.generation and s.kind = l.kind
-		where r.run = this_run and r.state in ('planned', 'open');
-end $$;
-
-create or replace function draw_shares(who text, agent_epoch bigint, draw_seq bigint, generations numeric[], kinds text[],
-	had numeric[], used_now numeric[], asks numeric[])
-	returns table (generation u64, kind text, amount u64)
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-#variable_conflict use_column
-declare
-	this_run uuid;
-	is_next boolean;
-	n record;
-	l fleet_limit;
-	s share;
-	free numeric;
-	hosts bigint;
-	fair numeric;
-	wanted numeric;
-begin
-	select * into this_run, is_next from next_statement(who, agent_epoch, draw_seq);
-	if is_next then
-		perform from fleet_limit l where (l.tenant, l.fleet_gen) in (select r.tenant, r.fleet_gen from registration r
-				where r.run = this_run and r.generation = any (generations))
-			order by l.tenant, l.fleet_gen, l.kind for no key update;
-		update registration r set state = 'open'
-			where r.run = this_run and r.generation = any (generations) and r.state = 'planned';
-		for n in select r.tenant, r.fleet_gen, u.* from unnest(generations, kinds, had, used_now, asks)
-				as u(generation, kind, had, used, ask)
-				join registration r on r.run = this_run and r.generation = u.generation and r.state = 'open' loop
-			continue when not exists (select from fleet_limit where tenant = n.tenant and fleet_gen = n.fleet_gen
-				and kind = n.kind and total is not null);
-			insert into share (run, generation, kind, tenant, fleet_gen)
-				values (this_run, n.generation, n.kind, n.tenant, n.fleet_gen) on conflict do nothing;
-			select * into s from share where run = this_run and generation = n.generation and kind = n.kind;
-			continue when s.closed or s.amount <> n.had or (n.kind = 'rate' and not is_settled());
-			if n.kind <> 'rate' then
-				update share set held = n.used where run = this_run and generation = n.generation and kind = n.kind
-					returning granted into s.granted;
-			end if;
-			select * into l from fleet_limit where tenant = n.tenant and fleet_gen = n.fleet_gen and kind = n.kind;
-			free := greatest(l.total - l.granted, 0);
-			hosts := sharers(n.tenant, n.fleet_gen, n.kind);
-			fair := greatest(div(l.total, hosts), 1);
-			wanted := least(n.used + greatest(div(free / 2 / hosts, n.ask), 1) * n.ask, s.granted + free,
-				18446744073709551614);
-			if n.kind = 'rate' and l.short_at > clock_timestamp() - interval '5 seconds' then
-				wanted := least(wanted, fair); -- what others return is for those that have less
-			end if;
-			update share set amount = wanted
-				where run = this_run and generation = n.generation and kind = n.kind and amount < wanted;
-			if s.granted + free < n.used + n.ask and (n.kind <> 'rate' or s.amount < fair) then
-				update fleet_limit set short_at = clock_timestamp()
-					where tenant = n.tenant and fleet_gen = n.fleet_gen and kind = n.kind;
-			end if;
-		end loop;
-	end if;
-	return query select s.generation, s.kind, s.amount from unnest(generations, kinds) as u(generation, kind)
-		join share s on s.run = this_run and s.generation = u.generation and s.kind = u.kind where not s.closed;
-end $$;
-
-create or replace function give_back_shares(who text, agent_epoch bigint, return_seq bigint, generations numeric[],
-	kinds text[], had numeric[], keep numeric[])
-	returns table (generation u64, kind text, amount u64)
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-#variable_conflict use_column
-declare
-	this_run uuid;
-	is_next boolean;
-begin
-	select * into this_run, is_next from next_statement(who, agent_epoch, return_seq);
-	if is_next then
-		perform lock_limits_of(array[this_run]);
-		update share s set amount = u.keep, held = 0, closed = false
-			from unnest(generations, kinds, had, keep) as u(generation, kind, had, keep), registration r
-			where s.run = this_run and s.generation = u.generation and s.kind = u.kind and s.amount = u.had
-				and (s.closed or u.keep < s.amount)
-				and r.run = s.run and r.generation = s.generation and r.state = 'open';
-	end if;
-	return query select s.generation, s.kind, s.amount from unnest(generations, kinds) as u(generation, kind)
-		join share s on s.run = this_run and s.generation = u.generation and s.kind = u.kind where not s.closed;
-end $$;
-
-create or replace function renew(who text, agent_epoch bigint, renew_seq bigint, this_lease_ms integer, old_over boolean)
-	returns table (host text, token uuid, hold_ms bigint)
-	language plpgsql security definer set search_path = k2k_fleet, pg_temp
-	as $$
-#variable_conflict use_column
-declare
-	h host;
-	old uuid[];
-begin
-	update host set seq = renew_seq, token = gen_random_uuid(), lease_ms = this_lease_ms,
-			renewed_at = clock_timestamp(), seen_at = clock_timestamp()
-		where name = who and role = session_user and epoch = agent_epoch and seq < renew_seq returning * into h;
-	if not found then
-		perform speaks_for(who, agent_epoch); -- or says what is wrong
-		raise exception 'a later statement of host "%" was executed', who using errcode = 'K2F04';
-	end if;
-	if old_over and h.greeted_at < clock_timestamp() - interval '22 seconds' then
-		old := array(select r.run from run r where r.host = who and r.run <> h.run
-			and exists (select from share s where s.run = r.run and s.kind = 'rate' and s.amount > 0));
-		if cardinality(old) > 0 then
-			perform lock_limits_of(old);
-			update share set amount = 0, closed = true where run = any (old) and kind = 'rate' and amount > 0;
-		end if;
-	end if;
-	return query select o.name, o.token, (extract(epoch from hold_time(o.lease_ms)) * 1000)::bigint from host o
-		where o.name <> who and o.renewed_at < clock_timestamp() - o.lease_ms / 2 * interval '1 millisecond'
-			and exists (select from share s join run r on r.run = s.run
-				where r.host = o.name and s.kind = 'rate' and s.amount > 0);
 end $$;
 
 -- ---- for administrators --------------------------------------------------------------------------
