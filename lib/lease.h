@@ -137,7 +137,7 @@ static inline struct k2k_lease_key k2k_lease_of_engagement(uint32_t ledger, uint
  * it leads to. So nobody makes a record IDLE while another thread claims in it.
  */
 #define K2K_LEASE_LOCKS 17
-#define K2K_LEASE_LOCK_OF_RESERVATIONS 0
+#define K2K_LOCK_OF_RESERVATIONS 0
 
 /*
  * While only one thread of the broker uses leases, its record (thread.h) is in `only`, and it takes

@@ -355,8 +355,8 @@ static int no_record(const struct acquisition *a)
 			K2K_EFULL, "engagements", NULL, sizes->engagements, sizes->engagements,
 			"the table of engagements is full, or this tenant has its half of it");
 	return k2k_fail_values(K2K_EFULL, "leases", NULL, K2K_LEASES(*sizes), K2K_LEASES(*sizes),
-	                       "the table of leases is full: %u pairs of tenant, or reservation, "
-	                       "and living broker hold something",
+	                       "the table of leases, of %u pairs of tenant, or reservation, and "
+	                       "living broker, is full, or reservations have their half of it",
 	                       K2K_LEASES(*sizes));
 }
 

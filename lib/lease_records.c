@@ -139,7 +139,7 @@ bool k2k_lease_try_take(const struct k2k_leaser *leaser, uint32_t index, uint64_
  */
 static bool may_take(const struct k2k_leaser *leaser, uint32_t index)
 {
-	return leaser->lock != K2K_LEASE_LOCK_OF_RESERVATIONS || index % 2 == 0 ||
+	return leaser->lock != K2K_LOCK_OF_RESERVATIONS || index % 2 == 0 ||
 	       leaser->map->sizes.leases < K2K_POOL_SMALL;
 }
 

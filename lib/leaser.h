@@ -11,8 +11,6 @@
 /* A lease of a caller may have these flags, also from an earlier use. */
 #define K2K_LEASE_FLAGS (K2K_LEASE_KERNEL | K2K_LEASE_GPU_MEMORY)
 
-#define K2K_LOCK_OF_RESERVATIONS K2K_LEASE_LOCK_OF_RESERVATIONS
-
 /* Is the registration that the key is of still there? */
 bool k2k_lease_is_registered(const struct k2k_map *map, const struct k2k_lease_key *key);
 

@@ -49,7 +49,8 @@ static const struct option_text init_options[] = {
 	{ OPT_MAX_ENGAGEMENTS, 0, "max-engagements", "N", VALUE_NUMBER, NULL,
 	  "65536 by default: (tenant, engagement) pairs to which GPU time is charged" },
 	{ OPT_MAX_LEASES, 0, "max-leases", "N", VALUE_NUMBER, NULL,
-	  "4 x tenants by default: (tenant, broker) pairs that hold kernels or memory" },
+	  "4 x tenants by default: (tenant, broker) pairs that hold kernels or memory, and "
+	  "(engagement, broker) pairs that have reserved GPU time" },
 	{ OPT_MAX_BUDGETS, 0, "max-budgets", "N", VALUE_NUMBER, NULL, "16384 by default" },
 	{ OPT_AUDIT_EVENTS, 0, "audit-events", "N", VALUE_NUMBER, NULL,
 	  "256 by default, and fewer for more than 64 brokers: events in each audit ring; rounded "
